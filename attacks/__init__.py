@@ -1,0 +1,1 @@
+"""Attacks, one file each; found through the entry-point group `harness.attacks`."""

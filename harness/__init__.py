@@ -1,0 +1,1 @@
+"""The machine: plan, run, record, engines, benchmarks, metrics and the command line."""

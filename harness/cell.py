@@ -1,0 +1,69 @@
+"""Identity of a cell: a versioned, pure function of *what* is measured, equal before the run and from its record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from harness.api import STRICT
+
+IDENTITY_VERSION = 1
+ID_LENGTH = 20
+
+Scalar = str | int | float | bool | None
+Value = Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One component, complete: name, version, every identity field, and digests of the content it stands on."""
+
+    name: str
+    version: int
+    params: Mapping[str, Value] = field(default_factory=dict)
+    content: Mapping[str, str] = field(default_factory=dict)
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One square of the grid."""
+
+    benchmark: Spec
+    method: Spec
+    attack: Spec
+    engine: Spec
+    seed: int
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    @property
+    def id(self) -> str:
+        """Digest of the whole specification."""
+        return digest(asdict(self))
+
+    @property
+    def unlearn_id(self) -> str:
+        """Digest of what decides the unlearned weights; shared by every attack on them."""
+        return digest({"benchmark": asdict(self.benchmark), "method": asdict(self.method), "seed": self.seed})
+
+
+def digest(value: object) -> str:
+    """Hex digest of a JSON-able value in its one canonical spelling, under the current identity version."""
+    text = json.dumps([IDENTITY_VERSION, _canonical(value)], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _canonical(value: object) -> object:
+    """One spelling per value: tuples are lists and integral floats are integers, so 1 and 1.0 are one cell."""
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,1 @@
+"""Engines score text under a model."""

@@ -1,0 +1,5 @@
+"""Errors that a user can mend; the command line prints them without a traceback."""
+
+
+class UserError(Exception):
+    """Says what was given, what is wrong, and what to do."""

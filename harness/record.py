@@ -1,0 +1,184 @@
+"""The record: one finished cell as one JSON text that describes itself. Imports no torch and no registry.
+
+A record from outside is only text: strict schema, finite numbers, id recomputed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.api import STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
+from harness.cell import Cell
+
+SCHEMA = 1
+
+
+class RecordError(ValueError):
+    """The text is not a record that can be trusted; the message says why."""
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What a page says about a method."""
+
+    summary: str
+    role: Role
+    family: str
+    citation: str
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+
+@dataclass(frozen=True)
+class AttackCard:
+    """What a page says about an attack; an attack that needs the original model is a diagnostic, never ranked."""
+
+    summary: str
+    family: Family
+    threat: Threat
+    citation: str
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the attack counts for the worst case."""
+        return not self.threat.base_model
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage cost; evaluation and loading are not in it.
+
+    Attributes:
+        seconds: Wall time of the optimisation.
+        steps: Optimiser steps.
+        forwards: Forward passes, in units of the whole model (a pass cut at half the layers counts 0.5).
+        backwards: Backward passes, in the same unit.
+        tokens: Token positions fed forward, padding included.
+        peak_memory_bytes: Peak of the process (CPU) or of the device, while the stage ran.
+    """
+
+    seconds: float = 0.0
+    steps: int = 0
+    forwards: float = 0.0
+    backwards: float = 0.0
+    tokens: int = 0
+    peak_memory_bytes: int = 0
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the numbers come from. Nothing here is part of the identity."""
+
+    harness_version: str
+    commit: str
+    dirty: bool
+    python: str
+    packages: Mapping[str, str]
+    distributions: Mapping[str, str]
+    device: str
+    dtype: str
+    threads: int
+    started: str
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One point of the attack, scored."""
+
+    point: Point
+    fingerprint: str
+    scores: Mapping[str, Score]
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished cell.
+
+    Attributes:
+        measurements: One per point of the attack, in the order it yielded them; empty if not applicable.
+        not_applicable: Why the attack has no meaning on this benchmark; empty otherwise.
+        reference_lr: Range-tested learning rate of the target that the attack's rates are multiples of.
+    """
+
+    schema: int
+    id: str
+    cell: Cell
+    benchmark: BenchmarkCard
+    method: MethodCard
+    attack: AttackCard
+    measurements: tuple[Measurement, ...]
+    not_applicable: str
+    reference_lr: float
+    unlearn_cost: Cost
+    attack_cost: Cost
+    provenance: Provenance
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+
+_RECORD = TypeAdapter(Record)
+
+
+def dumps(record: Record) -> str:
+    """The record's JSON text: keys sorted, one trailing newline, refuses NaN and infinities."""
+    data = _RECORD.dump_python(record, mode="json")
+    return json.dumps(data, sort_keys=True, indent=None, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def loads(text: str) -> Record:
+    """Parse and check a record.
+
+    Raises:
+        RecordError: Not JSON, another schema, unknown or missing keys, non-finite numbers, wrong id, or empty.
+    """
+    try:
+        record = _RECORD.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the text"
+        raise RecordError(f"{where}: {first['msg']}") from error
+    if record.schema != SCHEMA:
+        raise RecordError(f"schema {record.schema}, but this version reads schema {SCHEMA}")
+    if record.id != record.cell.id:
+        raise RecordError(f"id {record.id} does not match its cell, which has id {record.cell.id}")
+    if bool(record.measurements) == bool(record.not_applicable):
+        raise RecordError("a record needs either measurements or the reason why it has none")
+    return record
+
+
+def measured(record: Record) -> Record:
+    """The record without what may differ between two runs of one cell: costs and provenance."""
+    blank = Provenance("", "", False, "", {}, {}, "", "", 0, "")
+    return replace(record, unlearn_cost=Cost(), attack_cost=Cost(), provenance=blank)
+
+
+__all__ = [
+    "SCHEMA",
+    "AttackCard",
+    "Cost",
+    "Measurement",
+    "MethodCard",
+    "Point",
+    "Prompts",
+    "Provenance",
+    "Record",
+    "RecordError",
+    "Score",
+    "dumps",
+    "loads",
+    "measured",
+]

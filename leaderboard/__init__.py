@@ -1,0 +1,1 @@
+"""Records in, static leaderboard out: derive, tables, figures, page."""

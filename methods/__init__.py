@@ -1,0 +1,1 @@
+"""Unlearning methods, one file each; found through the entry-point group `harness.methods`."""
