@@ -33,7 +33,7 @@ class NotApplicable(Exception):
     """Raised by an attack that has no meaning on this benchmark; the message is the reason shown on the board."""
 
 
-def param(
+def param(  # noqa: PLR0913 - one keyword per kind of bound
     default: Any,  # noqa: ANN401 - a dataclass field's default has the field's own type
     doc: str,
     *,

@@ -29,7 +29,9 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedToken
     return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token=PAD, eos_token=EOS, padding_side="left")
 
 
-def tiny_llama(tokenizer: PreTrainedTokenizerFast, *, width: int, layers: int, context: int, seed: int) -> LlamaForCausalLM:
+def tiny_llama(
+    tokenizer: PreTrainedTokenizerFast, *, width: int, layers: int, context: int, seed: int
+) -> LlamaForCausalLM:
     """A Llama with tied embeddings, heads of 32 and a feed-forward of three widths, initialised from ``seed``."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -92,7 +94,7 @@ def pretrain(
             group["lr"] = lr * decayed(step, steps=steps, warmup=warmup)
         loss = loss_at(step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         value = loss.item()

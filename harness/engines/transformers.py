@@ -1,0 +1,209 @@
+"""The reference engine: Hugging Face forward passes, length-sorted, one forward per multiple-choice question.
+
+Invariant: scoring neither changes weights nor consumes randomness, and leaves the model's mode as it was.
+Letters: B batch, T tokens, V vocabulary, N questions, C candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from harness.api import LM, param
+from harness.lm import fingerprint
+
+Ids = list[int]
+T = TypeVar("T")
+_REMEMBERED = 50_000  # encodings kept between evaluations
+
+
+@dataclass
+class _Served:
+    """The model being served, and its tokenizer's work so far (evaluations repeat the same questions)."""
+
+    lm: LM | None = None
+    encodings: dict[str, Ids] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TransformersEngine:
+    """Hugging Face transformers, in process, in the dtype of the loaded weights."""
+
+    version: ClassVar[int] = 1
+
+    batch_tokens: int = param(4096, "Padded tokens in one forward pass; memory against speed.", gt=0, runtime=True)
+    _served: _Served = field(default_factory=_Served, init=False, repr=False, compare=False)
+
+    def load(self, lm: LM) -> str:
+        """Serve this live model; later edits of its weights are served too, so load again after each edit."""
+        if self._served.lm is None or self._served.lm.tokenizer is not lm.tokenizer:
+            self._served.encodings.clear()
+        self._served.lm = lm
+        return fingerprint(lm.model)
+
+    def choices(self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Log-probability of each candidate: N prompts, for each its C candidate strings -> N rows of C nats."""
+        if len(prompts) != len(candidates):
+            raise ValueError(f"Got {len(prompts)} prompts but candidates for {len(candidates)}.")
+        tails = [
+            [self._tail(prompt, text) for text in texts] for prompt, texts in zip(prompts, candidates, strict=True)
+        ]
+        if all(len(tail) == 1 for row in tails for tail in row):
+            return self._next_token(prompts, [[tail[0] for tail in row] for row in tails])
+        pairs = [(prompt, text) for prompt, texts in zip(prompts, candidates, strict=True) for text in texts]
+        sums = iter([sum(values) for values in self.loglikelihood(pairs)])
+        return [[next(sums) for _ in texts] for texts in candidates]
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
+        """Per-token log-probabilities of each continuation; with an empty context the first token is not scored."""
+        rows, counts = [], []
+        for context, continuation in pairs:
+            tail = self._tail(context, continuation)
+            ids = (self._encode(context) + tail)[-self._context_length :]
+            rows.append(ids)
+            counts.append(min(len(tail), len(ids) - 1))
+
+        def score(indices: list[int]) -> list[list[float]]:
+            batch = [rows[index] for index in indices]
+            ids, mask, positions = self._padded(batch)
+            logits = self._model(input_ids=ids, attention_mask=mask, position_ids=positions).logits[:, :-1]  # (B,T-1,V)
+            chosen = logits.float().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]  # position t predicts t+1
+            lengths = [len(row) - 1 for row in batch]
+            return [values[-n:].tolist() for values, n in zip(chosen, lengths, strict=True)]
+
+        scored = self._in_batches(rows, score)
+        return [values[len(values) - n :] for values, n in zip(scored, counts, strict=True)]
+
+    def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
+        """Greedy continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
+        limit = self._context_length - max_tokens
+        if limit < 1:
+            raise ValueError(f"max_tokens={max_tokens} leaves no room in a context of {self._context_length} tokens.")
+        rows = [self._encode(prompt)[-limit:] for prompt in prompts]
+        return self._in_batches(rows, lambda at: self._greedy([rows[i] for i in at], max_tokens, stop))
+
+    def _greedy(self, batch: list[Ids], max_tokens: int, stop: Sequence[str]) -> list[str]:
+        """Decode a batch with a key-value cache; rows that are finished stop being checked."""
+        ids, mask, positions = self._padded(batch)
+        if mask is None:
+            mask = torch.ones_like(ids)
+        cache = DynamicCache(config=self._model.config)
+        written: list[Ids] = [[] for _ in batch]
+        texts: list[str | None] = [None] * len(batch)
+        for _ in range(max_tokens):
+            out = self._model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+            )
+            ids = out.logits[:, -1].argmax(-1, keepdim=True)  # (B,1)
+            for row, token in enumerate(ids[:, 0].tolist()):
+                if texts[row] is None:
+                    written[row].append(token)
+                    texts[row] = self._finished(written[row], stop)
+            if all(text is not None for text in texts):
+                break
+            mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+            positions = positions[:, -1:] + 1
+        return [self._decode(ids) if text is None else text for ids, text in zip(written, texts, strict=True)]
+
+    def _finished(self, ids: Ids, stop: Sequence[str]) -> str | None:
+        """The final text if these tokens end with end-of-text or contain a stop string, else None."""
+        if ids[-1] == self._tokenizer.eos_token_id:
+            return self._decode(ids[:-1])
+        if not stop:
+            return None
+        text = self._decode(ids)
+        found = [at for at in (text.find(mark) for mark in stop) if at >= 0]
+        return text[: min(found)] if found else None
+
+    def _next_token(self, prompts: Sequence[str], candidates: list[Ids]) -> list[list[float]]:
+        """One forward per prompt, output layer on its last token only."""
+        rows = [self._encode(prompt)[-self._context_length :] for prompt in prompts]
+
+        def score(indices: list[int]) -> list[list[float]]:
+            ids, mask, positions = self._padded([rows[index] for index in indices])
+            out = self._model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1)
+            logprobs = out.logits[:, -1].float().log_softmax(-1)  # (B,V)
+            return [values[candidates[index]].tolist() for index, values in zip(indices, logprobs, strict=True)]
+
+        return self._in_batches(rows, score)
+
+    def _in_batches(self, rows: list[Ids], score: Callable[[list[int]], list[T]]) -> list[T]:
+        """Apply ``score`` to the indices of length-sorted batches and return its results in the order of ``rows``."""
+        results: dict[int, T] = {}
+        with self._quiet():
+            for indices in _length_sorted(rows, self.batch_tokens):
+                results.update(zip(indices, score(indices), strict=True))
+        return [results[index] for index in range(len(rows))]
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """No gradients and no dropout while scoring; the model's mode is put back."""
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._model.train(was_training)
+
+    def _padded(self, batch: list[Ids]) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Left-padded ids (B,T), their mask (None without padding: the faster attention path) and positions (B,T)."""
+        width = max(map(len, batch))
+        pad = self._tokenizer.pad_token_id or 0
+        ids = torch.tensor([[pad] * (width - len(row)) + row for row in batch], device=self._model.device)
+        starts = torch.tensor([[width - len(row)] for row in batch], device=self._model.device)
+        steps = torch.arange(width, device=self._model.device)[None]
+        mask = (steps >= starts).long() if bool(starts.any()) else None
+        return ids, mask, (steps - starts).clamp(min=0)
+
+    def _tail(self, context: str, continuation: str) -> Ids:
+        """Tokens that the continuation adds to the context, as lm-eval counts them: whole minus context."""
+        return self._encode(context + continuation)[len(self._encode(context)) :]
+
+    def _encode(self, text: str) -> Ids:
+        known = self._served.encodings
+        if len(known) > _REMEMBERED:
+            known.clear()
+        if text not in known:
+            known[text] = self._tokenizer(text)["input_ids"]
+        return known[text]
+
+    def _decode(self, ids: Ids) -> str:
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return text
+
+    @property
+    def _model(self) -> Any:  # noqa: ANN401 - transformers models are untyped at this border
+        return self._lm.model
+
+    @property
+    def _tokenizer(self) -> Any:  # noqa: ANN401 - as above
+        return self._lm.tokenizer
+
+    @property
+    def _lm(self) -> LM:
+        if self._served.lm is None:
+            raise ValueError("The engine serves no model yet; call load first.")
+        return self._served.lm
+
+    @property
+    def _context_length(self) -> int:
+        return int(self._model.config.max_position_embeddings)
+
+
+def _length_sorted(rows: Sequence[Ids], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length whose padded size stays within ``batch_tokens`` (at least one row each)."""
+    batch: list[int] = []
+    for index in sorted(range(len(rows)), key=lambda i: len(rows[i])):
+        if batch and (len(batch) + 1) * len(rows[index]) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,107 @@
+"""The engine against a naive loop: one sequence at a time, no padding, no cache, float64 sums."""
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from harness.api import LM
+from harness.engines.transformers import TransformersEngine, _length_sorted
+from harness.lm import fingerprint
+from harness.pretrain import tiny_llama, train_tokenizer
+
+TEXTS = ["the red stone melts slowly", "a town by the sea", "it is cold", "who knows the answer to that", "stone"]
+
+
+@pytest.fixture(scope="module")
+def lm() -> LM:
+    tokenizer = train_tokenizer(TEXTS * 3, vocab_size=300)
+    return LM(tiny_llama(tokenizer, width=32, layers=2, context=64, seed=0).eval(), tokenizer)
+
+
+@pytest.fixture
+def engine(lm: LM) -> TransformersEngine:
+    engine = TransformersEngine(batch_tokens=40)
+    engine.load(lm)
+    return engine
+
+
+def naive(lm: LM, context: str, continuation: str) -> list[float]:
+    context_ids, ids = lm.tokenizer(context)["input_ids"], lm.tokenizer(context + continuation)["input_ids"]
+    with torch.no_grad():
+        logprobs = lm.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+    return [logprobs[t - 1, ids[t]].item() for t in range(max(1, len(context_ids)), len(ids))]
+
+
+def test_single_token_choices_equal_the_naive_loop(lm: LM, engine: TransformersEngine) -> None:
+    rows = engine.choices(TEXTS, [["!", "?"]] * len(TEXTS))
+    assert [v for row in rows for v in row] == pytest.approx(
+        [naive(lm, t, c)[0] for t in TEXTS for c in "!?"], abs=1e-5
+    )
+
+
+def test_longer_choices_are_sums_over_their_tokens(lm: LM, engine: TransformersEngine) -> None:
+    rows = engine.choices(TEXTS[:2], [[" stone melts", " sea"]] * 2)
+    assert rows[1][0] == pytest.approx(sum(naive(lm, TEXTS[1], " stone melts")), abs=1e-5)
+
+
+def test_loglikelihood_of_whole_texts_starts_at_the_second_token(lm: LM, engine: TransformersEngine) -> None:
+    rows = engine.loglikelihood([("", text) for text in TEXTS])
+    assert [v for row in rows for v in row] == pytest.approx([v for t in TEXTS for v in naive(lm, "", t)], abs=1e-5)
+
+
+def test_loglikelihood_scores_only_the_continuation(lm: LM, engine: TransformersEngine) -> None:
+    rows = engine.loglikelihood([(text, " the town") for text in TEXTS])
+    assert rows[0] == pytest.approx(naive(lm, TEXTS[0], " the town"), abs=1e-5)
+
+
+def test_greedy_generation_equals_step_by_step_argmax_whatever_the_batch(lm: LM, engine: TransformersEngine) -> None:
+    def step_by_step(prompt: str) -> str:
+        ids = lm.tokenizer(prompt)["input_ids"]
+        start = len(ids)
+        while len(ids) < start + 6 and (len(ids) == start or ids[-1] != lm.tokenizer.eos_token_id):
+            ids.append(int(lm.model(torch.tensor([ids])).logits[0, -1].argmax()))
+        return lm.tokenizer.decode(ids[start:], skip_special_tokens=True)
+
+    assert engine.generate(TEXTS, max_tokens=6) == [step_by_step(text) for text in TEXTS]
+
+
+def test_generation_is_cut_before_the_first_stop_string(engine: TransformersEngine) -> None:
+    whole = engine.generate(["a town"], max_tokens=6)[0]
+    stop = [whole[-2:], whole[-3:]]
+    expected = whole[: min(whole.index(mark) for mark in stop)]
+    assert engine.generate(["a town"], max_tokens=6, stop=stop) == [expected]
+
+
+def test_scoring_keeps_mode_weights_and_random_state(lm: LM, engine: TransformersEngine) -> None:
+    lm.model.train()
+    before, state = fingerprint(lm.model), torch.get_rng_state()
+    engine.generate(TEXTS, max_tokens=2)
+    assert (fingerprint(lm.model), lm.model.training) == (before, True)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_fingerprint_sees_one_changed_weight(lm: LM) -> None:
+    other = LlamaForCausalLM(lm.model.config)
+    other.load_state_dict(lm.model.state_dict())
+    same = fingerprint(other)
+    with torch.no_grad():
+        other.model.norm.weight[0] += 1e-3
+    assert same == fingerprint(lm.model) != fingerprint(other)
+
+
+def test_long_prompts_are_cut_from_the_left(lm: LM, engine: TransformersEngine) -> None:
+    long = " ".join(TEXTS * 20)
+    kept = lm.tokenizer.decode(lm.tokenizer(long)["input_ids"][-64:])
+    assert engine.choices([long], [["!"]]) == engine.choices([kept], [["!"]])
+
+
+def test_batches_cover_every_row_once_within_the_token_limit() -> None:
+    rows = [[0] * n for n in (5, 1, 9, 3, 12, 2)]
+    batches = list(_length_sorted(rows, 10))
+    assert sorted(index for batch in batches for index in batch) == list(range(6))
+    assert all(len(b) == 1 or len(b) * max(len(rows[i]) for i in b) <= 10 for b in batches)
+
+
+def test_an_engine_without_a_model_says_so() -> None:
+    with pytest.raises(ValueError, match="call load first"):
+        TransformersEngine().generate(["a"], max_tokens=1)
