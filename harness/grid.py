@@ -1,0 +1,135 @@
+"""What a human types: the vocabulary of the command line and of ``grid.toml``, parsed and nothing more."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from harness import registry
+from harness.errors import UserError
+from harness.registry import KINDS, Kind
+
+ALL = "all"
+POCKET = "pocket"
+
+Overrides = Mapping[tuple[Kind, str], Mapping[str, object]]
+
+
+class Grid(BaseModel):
+    """What a human types.
+
+    Attributes:
+        methods: Names, or ``all``. Controls are added by themselves.
+        attacks: Names, or ``all``. The empty attack is added by itself.
+        benchmarks: Names, ``all``, or ``pocket`` (every benchmark whose name starts with ``pocket-``).
+        engine: Name of the engine that scores.
+        seeds: A number of seeds (3 means 0, 1, 2) or a list of them.
+        overrides: ``kind.name.field`` -> value; spelt ``set`` in TOML, where tables may be nested.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    methods: tuple[str, ...] = (ALL,)
+    attacks: tuple[str, ...] = (ALL,)
+    benchmarks: tuple[str, ...] = (POCKET,)
+    engine: str = "transformers"
+    seeds: tuple[int, ...] = (0,)
+    overrides: Mapping[str, Any] = Field(default_factory=dict, alias="set")
+
+    @field_validator("methods", "attacks", "benchmarks", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: object) -> object:
+        if isinstance(value, str) and "," in value:
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, str) and value.strip().isdigit():
+            value = int(value)
+        return tuple(range(value)) if isinstance(value, int) else value
+
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _flat(cls, value: object) -> object:
+        return dict(_flattened(value)) if isinstance(value, Mapping) else value
+
+
+def read_grid(path: Path | None, flags: Mapping[str, object]) -> Grid:
+    """The grid of a TOML file under the flags that were given; ``set`` entries are merged, other flags replace.
+
+    Args:
+        path: A ``grid.toml``, or None.
+        flags: Field of :class:`Grid` (``overrides`` spelt ``set``) -> value; leave out what was not typed.
+
+    Raises:
+        UserError: No such file, not TOML, unknown key, mistyped value.
+    """
+    written = _toml(path) if path else {}
+    merged = {**written, **flags}
+    merged["set"] = {**_settings(written.get("set")), **_settings(flags.get("set"))}
+    try:
+        return Grid.model_validate(merged)
+    except ValidationError as error:
+        raise UserError(_problem(error, path)) from error
+
+
+def overrides_of(grid: Grid) -> Overrides:
+    """The grid's settings by component.
+
+    Raises:
+        UserError: A key that is not ``kind.name.field``.
+    """
+    found: dict[tuple[Kind, str], dict[str, object]] = {}
+    for key, value in grid.overrides.items():
+        kind, name, field = _split(key)
+        found.setdefault((kind, name), {})[field] = value
+    return found
+
+
+def _split(key: str) -> tuple[Kind, str, str]:
+    head, _, rest = key.partition(".")
+    name, _, field = rest.rpartition(".")
+    kind = next((kind for kind in KINDS if kind == head), None)
+    if kind is None or not name or not field:
+        raise UserError(
+            f"The setting '{key}' is not of the form kind.name.field.{registry.suggestion(head, KINDS)} "
+            f"Write for example method.npo.beta; kinds are {', '.join(KINDS)}."
+        )
+    return kind, name, field
+
+
+def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _settings(value: object) -> dict[str, Any]:
+    return dict(_flattened(value)) if isinstance(value, Mapping) else {}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The grid file {path} cannot be read: {error.strerror}. Check the path.") from error
+    except ValueError as error:
+        raise UserError(f"The grid file {path} is not TOML: {error}. Mend that line.") from error
+
+
+def _problem(error: ValidationError, path: Path | None) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    known = ["set" if name == "overrides" else name for name in Grid.model_fields]
+    where = f" of {path}" if path else ""
+    if first["type"] == "extra_forbidden":
+        return f"The grid{where} has no key '{key}'.{registry.suggestion(key, known)} It has: {', '.join(known)}."
+    return f"The grid's {key}{where} is {first['input']!r}: {first['msg']}. Its keys are {', '.join(known)}."

@@ -1,0 +1,213 @@
+"""From what a human typed to the cells that will run; everything nameable is checked here, before any computing.
+
+Planning loads classes and small files, never a model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.api import Benchmark
+from harness.cell import Cell, Spec, Value
+from harness.components import build, runtime_of, spec_of
+from harness.errors import UserError
+from harness.grid import ALL, POCKET, Grid, Overrides, overrides_of, read_grid
+from harness.registry import KINDS, Kind
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell and the runtime fields that its identity leaves out; all a worker needs, and picklable.
+
+    Attributes:
+        cell: What is measured.
+        runtime: Kind -> field -> value, for fields declared ``runtime``.
+    """
+
+    cell: Cell
+    runtime: Mapping[Kind, Mapping[str, Value]]
+
+    @property
+    def id(self) -> str:
+        """The cell's id."""
+        return self.cell.id
+
+    @property
+    def label(self) -> str:
+        """Name for a progress line."""
+        cell = self.cell
+        return f"{cell.benchmark.name} · {cell.method.name} · {cell.attack.name} · seed {cell.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells in the order in which they should start.
+
+    Attributes:
+        cells: Each once.
+        added: Names that were not asked for but without which nothing can be derived (controls, the empty attack).
+        omitted: Squares of the grid that cannot exist, with the reason.
+    """
+
+    cells: tuple[Planned, ...]
+    added: tuple[str, ...]
+    omitted: tuple[str, ...]
+
+    def without(self, done: frozenset[str]) -> tuple[Planned, ...]:
+        """The cells whose ids are not in ``done``, in order."""
+        return tuple(planned for planned in self.cells if planned.id not in done)
+
+
+def make_plan(grid: Grid) -> Plan:
+    """Complete a grid to its plan.
+
+    Raises:
+        UserError: Unknown or broken component, wrong field or value, missing model folder, or an empty grid.
+    """
+    overrides = overrides_of(grid)
+    names: dict[Kind, tuple[str, ...]] = {
+        "method": _expanded("method", grid.methods),
+        "attack": _expanded("attack", grid.attacks),
+        "benchmark": _expanded("benchmark", grid.benchmarks),
+        "engine": _expanded("engine", (grid.engine,)),
+    }
+    _refuse_empty(names, grid.seeds)
+    controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}
+    completed = {kind: tuple(dict.fromkeys((*controls.get(kind, ()), *names[kind]))) for kind in KINDS}
+    _refuse_idle(overrides, completed)
+    rows: list[list[Planned]] = []
+    omitted: list[str] = []
+    for benchmark in names["benchmark"]:
+        square = _Square(benchmark, completed, overrides)
+        rows.extend(square.rows(grid.seeds))
+        omitted.extend(square.omitted())
+    added = tuple(f"{kind} {name}" for kind in controls for name in controls[kind] if name not in names[kind])
+    return Plan(_ordered(rows), added, tuple(omitted))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A built component with its identity and what the identity leaves out."""
+
+    component: Any
+    spec: Spec
+    runtime: Mapping[str, Value]
+
+
+class _Square:
+    """One benchmark's part of the grid; building it checks every field and folder it will need."""
+
+    def __init__(self, name: str, names: Mapping[Kind, Sequence[str]], overrides: Overrides) -> None:
+        benchmark: Benchmark = build("benchmark", name, overrides=overrides.get(("benchmark", name)))
+        _refuse_missing_models(name, benchmark)
+        self._name = name
+        self._overrides = overrides
+        self._has_reference = benchmark.reference() is not None
+        self._world = _Part(benchmark, spec_of(name, benchmark, benchmark.identity()), runtime_of(benchmark))
+        self._engine = self._part("engine", names["engine"][0])
+        self._methods = [self._part("method", method) for method in names["method"]]
+        self._attacks = [self._part("attack", attack) for attack in names["attack"]]
+
+    def rows(self, seeds: Sequence[int]) -> list[list[Planned]]:
+        """Cells that share their unlearned weights, row by row."""
+        methods = [method for method in self._methods if self._exists(method)]
+        return [
+            [self._planned(method, attack, seed) for attack in self._attacks] for method in methods for seed in seeds
+        ]
+
+    def omitted(self) -> list[str]:
+        """Methods that cannot be on this benchmark, with the reason."""
+        missing = [method.spec.name for method in self._methods if not self._exists(method)]
+        return [f"{self._name} · {method}: the benchmark has no never-learned model." for method in missing]
+
+    def _exists(self, method: _Part) -> bool:
+        return self._has_reference or role_of(method.component) != "reference"
+
+    def _part(self, kind: Kind, name: str) -> _Part:
+        component = build(kind, name, overrides=self._overrides.get((kind, name)), benchmark=self._name)
+        return _Part(component, spec_of(name, component), runtime_of(component))
+
+    def _planned(self, method: _Part, attack: _Part, seed: int) -> Planned:
+        cell = Cell(self._world.spec, method.spec, attack.spec, self._engine.spec, seed)
+        runtime: dict[Kind, Mapping[str, Value]] = {
+            "benchmark": self._world.runtime,
+            "method": method.runtime,
+            "attack": attack.runtime,
+            "engine": self._engine.runtime,
+        }
+        return Planned(cell, runtime)
+
+
+def role_of(component: object) -> str:
+    """Role of a method (an object or its class): ``method``, ``original`` or ``reference``."""
+    return str(getattr(component, "role", "method"))
+
+
+def _ordered(rows: Sequence[Sequence[Planned]]) -> tuple[Planned, ...]:
+    """The first cell of every row before all others, so that no worker waits for weights another one is making."""
+    first = [row[0] for row in rows]
+    rest = itertools.chain.from_iterable(row[1:] for row in rows)
+    return tuple({planned.id: planned for planned in (*first, *rest)}.values())
+
+
+def _expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
+    """Names with ``all`` and ``pocket`` spelt out, each once, in the order given."""
+    spelt: list[str] = []
+    for name in names:
+        if name == ALL:
+            spelt.extend(registry.working(kind))
+        elif name == POCKET and kind == "benchmark":
+            spelt.extend(entry.name for entry in registry.installed(kind) if entry.name.startswith(f"{POCKET}-"))
+        else:
+            spelt.append(registry.find(kind, name).name)
+    return tuple(dict.fromkeys(spelt))
+
+
+def _controls(kind: Kind) -> tuple[str, ...]:
+    """Installed controls: methods that are not methods but baselines, and the attack that does nothing."""
+    classes = {name: registry.load(kind, name) for name in registry.working(kind)}
+    if kind == "attack":
+        return tuple(name for name, cls in classes.items() if getattr(cls, "family", "") == "none")
+    return tuple(name for name, cls in classes.items() if role_of(cls) != "method")
+
+
+def _refuse_empty(names: Mapping[Kind, Sequence[str]], seeds: Sequence[int]) -> None:
+    empty = [f"{kind}s" for kind in KINDS if not names[kind]] + ([] if seeds else ["seeds"])
+    if empty:
+        raise UserError(f"The grid is empty: it has no {' and no '.join(empty)}. Name at least one of each.")
+
+
+def _refuse_idle(overrides: Overrides, names: Mapping[Kind, Sequence[str]]) -> None:
+    """A setting for something outside the grid would do nothing in silence."""
+    for (kind, name), fields in overrides.items():
+        registry.find(kind, name)
+        if name not in names[kind]:
+            raise UserError(
+                f"{kind}.{name}.{next(iter(fields))} is set, but {kind} '{name}' is not in this grid. "
+                f"Add it to the {kind}s or remove the setting."
+            )
+
+
+def _refuse_missing_models(name: str, benchmark: Benchmark) -> None:
+    for what, place in (("target", benchmark.target()), ("reference", benchmark.reference())):
+        if place is None or (Path(place) / "config.json").is_file() or _is_hub_name(place):
+            continue
+        raise UserError(
+            f"The benchmark '{name}' has its {what} model at {place}, where there is no config.json. "
+            f"Build or fetch the model, or set the right folder (`harness show benchmark {name}`)."
+        )
+
+
+def _is_hub_name(place: str) -> bool:
+    return bool(HUB_NAME.fullmatch(place)) and not Path(place).exists()
+
+
+__all__ = ["Grid", "Plan", "Planned", "make_plan", "read_grid", "role_of"]
