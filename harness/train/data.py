@@ -1,0 +1,104 @@
+"""Token rows and the batches made of them. Shapes: B rows, T tokens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""Label of a position that no loss counts (the convention of torch and transformers)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded token rows.
+
+    Attributes:
+        input_ids: (B, T) token ids.
+        attention_mask: (B, T) 1 on tokens, 0 on padding.
+        labels: (B, T) the token itself, -100 where it is no target.
+        index: (B,) which of the given rows each one is; empty if the batch was made by hand.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+    index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        parts = (self.input_ids, self.attention_mask, self.labels, self.index)
+        return Batch(*(part.to(device) for part in parts))
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
+    """Tokenize whole documents: the tokenizer's own prefix, the text, then EOS.
+
+    Args:
+        tokenizer: Of the model to be trained.
+        texts: Documents.
+        max_tokens: Rows are cut to this length; a cut row loses its EOS, because the text goes on.
+
+    Returns:
+        One list of token ids per document.
+    """
+    rows: list[list[int]] = [list(ids) for ids in tokenizer(list(texts))["input_ids"]]
+    end = [tokenizer.eos_token_id]
+    return [(row if row[-1:] == end else row + end)[:max_tokens] for row in rows]
+
+
+def pad(rows: Sequence[Sequence[int]], *, pad_id: int, index: Sequence[int] = ()) -> Batch:
+    """Right-pad rows to the longest one; every token is a target."""
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for line, row in enumerate(rows):
+        ids[line, : len(row)] = torch.tensor(row, dtype=torch.long)
+        mask[line, : len(row)] = 1
+    return Batch(ids, mask, ids.masked_fill(mask == 0, IGNORED), torch.tensor(index, dtype=torch.long))
+
+
+def batches(rows: Sequence[Sequence[int]], *, size: int, pad_id: int, seed: int) -> Iterator[Batch]:
+    """Endless batches in an order that is shuffled anew for every pass over the rows.
+
+    Passes follow each other without a gap, so every batch is full and after k batches exactly k * size rows were seen.
+
+    Args:
+        rows: Token rows.
+        size: Rows per batch.
+        pad_id: Token id of the padding (any valid id: it is masked).
+        seed: Of the shuffles.
+    """
+    if not rows:
+        raise ValueError("There are no rows to make batches of.")
+    order = _shuffled(len(rows), random.Random(seed))
+    while True:
+        chosen = [next(order) for _ in range(size)]
+        yield pad([rows[i] for i in chosen], pad_id=pad_id, index=chosen)
+
+
+def micro_batches(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch by rows into at most ``parts`` batches, each as narrow as its longest row."""
+    fields = (batch.input_ids, batch.attention_mask, batch.labels, batch.index)
+    pieces = zip(*(part.tensor_split(min(parts, len(batch.input_ids))) for part in fields), strict=True)
+    return [_narrowed(Batch(*piece)) for piece in pieces] if parts > 1 else [batch]
+
+
+def _narrowed(batch: Batch) -> Batch:
+    width = int(batch.attention_mask.sum(dim=1).max())
+    return Batch(
+        batch.input_ids[:, :width], batch.attention_mask[:, :width], batch.labels[:, :width], index=batch.index
+    )
+
+
+def _shuffled(count: int, chance: random.Random) -> Iterator[int]:
+    while True:
+        yield from chance.sample(range(count), count)

@@ -1,0 +1,141 @@
+"""AdamW on gradients that the caller assembles, so that a method may combine its components once per step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.train.data import IGNORED, Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+def target_tokens(batch: Batch) -> int:
+    """Number of tokens that a loss counts; the first token of a row has no predecessor."""
+    return int((batch.labels[:, 1:] != IGNORED).sum())
+
+
+def rows(batch: Batch) -> int:
+    """Number of rows, the weight of a loss that is a mean over sequences."""
+    return len(batch.input_ids)
+
+
+def trainable(model: PreTrainedModel) -> list[nn.Parameter]:
+    """Parameters that require a gradient, tied ones once; the model is set to evaluation mode (no dropout)."""
+    model.eval()
+    return [param for param in model.parameters() if param.requires_grad]
+
+
+def gradient(
+    params: Sequence[nn.Parameter],
+    loss: Callable[[Batch], Tensor],
+    micro_batches: Sequence[Batch],
+    *,
+    weight: Callable[[Batch], float] = target_tokens,
+) -> list[Tensor]:
+    """Gradient of a mean over a batch that comes in pieces.
+
+    Args:
+        params: What to differentiate by.
+        loss: Mean loss of one piece.
+        micro_batches: The pieces.
+        weight: How many units the mean of a piece runs over: target tokens, or ``rows`` for a mean over sequences.
+
+    Returns:
+        One tensor per parameter, equal to the gradient of the uncut batch up to rounding.
+    """
+    pieces = [(batch, float(weight(batch))) for batch in micro_batches if weight(batch)]
+    whole = sum(share for _, share in pieces)
+    total: list[Tensor] = []
+    for batch, share in pieces:
+        part = torch.autograd.grad(loss(batch) * (share / whole), list(params))
+        if total:
+            torch._foreach_add_(total, list(part))
+        else:
+            total = list(part)
+    return total
+
+
+def rate(step: int, *, steps: int, warmup: int, schedule: Schedule) -> float:
+    """Multiplier of the learning rate at a step: linear warm-up, then constant, or falling to 0 after the last step."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    if schedule == "linear":
+        return 1 - done
+    return 0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1.0
+
+
+def descent(  # noqa: PLR0913 - one keyword per setting of AdamW
+    params: Sequence[nn.Parameter],
+    step_gradient: Callable[[int], Sequence[Tensor]],
+    *,
+    steps: int,
+    lr: float,
+    warmup: int = 0,
+    schedule: Schedule = "constant",
+    clip: float | None = 1.0,
+    betas: tuple[float, float] = (0.9, 0.95),
+    weight_decay: float = 0.0,
+) -> Iterator[int]:
+    """Train with AdamW, one update per item.
+
+    Args:
+        params: Trained in place.
+        step_gradient: The gradient to follow at a step, one tensor per parameter.
+        steps: Number of updates.
+        lr: Peak learning rate.
+        warmup: Updates of linear warm-up.
+        schedule: Shape after the warm-up.
+        clip: Largest global norm of the gradient, None to leave it as it is.
+        betas: AdamW's decay rates.
+        weight_decay: AdamW's.
+
+    Yields:
+        The number of updates done, after each update.
+    """
+    optimizer = torch.optim.AdamW(params, lr=lr, betas=betas, weight_decay=weight_decay)
+    for step in range(steps):
+        for param, grad in zip(params, step_gradient(step), strict=True):
+            param.grad = grad
+        if clip is not None:
+            nn.utils.clip_grad_norm_(params, clip)
+        optimizer.param_groups[0]["lr"] = lr * rate(step, steps=steps, warmup=warmup, schedule=schedule)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        yield step + 1
+
+
+def descend(  # noqa: PLR0913 - as descent
+    params: Sequence[nn.Parameter],
+    step_gradient: Callable[[int], Sequence[Tensor]],
+    *,
+    steps: int,
+    lr: float,
+    warmup: int = 0,
+    schedule: Schedule = "constant",
+    clip: float | None = 1.0,
+    betas: tuple[float, float] = (0.9, 0.95),
+    weight_decay: float = 0.0,
+) -> None:
+    """Run ``descent`` to its end."""
+    updates = descent(
+        params,
+        step_gradient,
+        steps=steps,
+        lr=lr,
+        warmup=warmup,
+        schedule=schedule,
+        clip=clip,
+        betas=betas,
+        weight_decay=weight_decay,
+    )
+    for _ in updates:
+        pass
