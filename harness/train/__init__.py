@@ -4,13 +4,25 @@ Invariants: randomness comes from seeds alone; padding never moves a loss; a gra
 was cut into micro-batches; weights that were perturbed come back bit for bit.
 """
 
-from harness.train.data import Batch, batches, encode, micro_batches, pad
+from harness.train.data import Batch, batches, encode, micro_batches, pad, pad_id, stream
 from harness.train.loop import Schedule, descend, descent, gradient, rows, target_tokens, trainable
-from harness.train.losses import kl_to, mean_nll, next_token_logits, sequence_nll, token_nll
+from harness.train.losses import (
+    Retain,
+    forget_preference,
+    frozen_copy,
+    kl_to,
+    mean_nll,
+    negative_preference,
+    next_token_logits,
+    retain_loss,
+    sequence_nll,
+    token_nll,
+)
 from harness.train.vectors import combined, dot, norm, perturbed, scaled
 
 __all__ = [
     "Batch",
+    "Retain",
     "Schedule",
     "batches",
     "combined",
@@ -18,17 +30,23 @@ __all__ = [
     "descent",
     "dot",
     "encode",
+    "forget_preference",
+    "frozen_copy",
     "gradient",
     "kl_to",
     "mean_nll",
     "micro_batches",
+    "negative_preference",
     "next_token_logits",
     "norm",
     "pad",
+    "pad_id",
     "perturbed",
+    "retain_loss",
     "rows",
     "scaled",
     "sequence_nll",
+    "stream",
     "target_tokens",
     "token_nll",
     "trainable",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from harness.api import LM
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -83,6 +85,26 @@ def batches(rows: Sequence[Sequence[int]], *, size: int, pad_id: int, seed: int)
     while True:
         chosen = [next(order) for _ in range(size)]
         yield pad([rows[i] for i in chosen], pad_id=pad_id, index=chosen)
+
+
+def stream(lm: LM, rows: Sequence[Sequence[int]], *, size: int, parts: int, seed: int) -> Iterator[list[Batch]]:
+    """Endless batches on the model's device, each cut into ``parts`` micro-batches.
+
+    Args:
+        lm: The model that will see them.
+        rows: Token rows.
+        size: Rows per batch.
+        parts: Micro-batches per batch; changes memory, not the gradient.
+        seed: Of the order.
+    """
+    for batch in batches(rows, size=size, pad_id=pad_id(lm), seed=seed):
+        yield micro_batches(batch.to(lm.model.device), parts)
+
+
+def pad_id(lm: LM) -> int:
+    """Token id to pad with: the tokenizer's own, else EOS; no loss ever counts it."""
+    own = lm.tokenizer.pad_token_id
+    return int(lm.tokenizer.eos_token_id if own is None else own)
 
 
 def micro_batches(batch: Batch, parts: int) -> list[Batch]:

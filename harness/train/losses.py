@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.train.data import IGNORED, Batch
+from harness.train.data import IGNORED, Batch, pad
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+Retain = Literal["gd", "kl"]
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def next_token_logits(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -61,3 +66,61 @@ def kl_to(model: PreTrainedModel, reference: PreTrainedModel, batch: Batch) -> T
     given = next_token_logits(model, batch).log_softmax(dim=-1)
     mask = batch.labels[:, 1:] != IGNORED
     return functional.kl_div(given[mask], wanted[mask], log_target=True, reduction="sum") / mask.sum()
+
+
+def negative_preference(nll: Tensor, reference_nll: Tensor, *, beta: float) -> Tensor:
+    """NPO's loss per sequence, ``-(2 / beta) * log sigmoid(beta * (nll - reference_nll))`` (2404.05868, eq. 3).
+
+    Args:
+        nll: (B,) of the model being trained, nats.
+        reference_nll: (B,) of the original model on the same rows.
+        beta: Inverse temperature; towards 0 the gradient becomes that of gradient ascent.
+    """
+    return -2 / beta * functional.logsigmoid(beta * (nll - reference_nll))
+
+
+def forget_preference(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], *, pad_id: int, beta: float, per_token: bool
+) -> Callable[[Batch], Tensor]:
+    """NPO against the weights as they are now: the mean over the rows of a batch.
+
+    The reference value of a row never changes, so it is computed here, once per row, and no second model stays around.
+
+    Args:
+        model: At its original weights.
+        rows: All forget rows; a batch says by its ``index`` which of them it holds.
+        pad_id: Any valid token id.
+        beta: See :func:`negative_preference`; not transferable between sums and means over tokens.
+        per_token: Compare mean instead of summed negative log-likelihoods.
+    """
+    known = _row_nll(model, rows, pad_id=pad_id, per_token=per_token)
+
+    def loss(batch: Batch) -> Tensor:
+        nll = sequence_nll(model, batch, per_token=per_token)
+        return negative_preference(nll, known[batch.index], beta=beta).mean()
+
+    return loss
+
+
+def retain_loss(model: PreTrainedModel, kind: Retain) -> Callable[[Batch], Tensor]:
+    """What keeps the retained behaviour, a mean over target tokens.
+
+    ``gd`` is the negative log-likelihood; ``kl`` is the divergence from the weights as they are now, a copy of which
+    stays in memory.
+    """
+    if kind == "gd":
+        return lambda batch: mean_nll(model, batch)
+    reference = frozen_copy(model)
+    return lambda batch: kl_to(model, reference, batch)
+
+
+def frozen_copy(model: Model) -> Model:
+    """A copy with today's weights that no gradient reaches."""
+    return copy.deepcopy(model).requires_grad_(False)
+
+
+@torch.no_grad()
+def _row_nll(model: PreTrainedModel, rows: Sequence[Sequence[int]], *, pad_id: int, per_token: bool) -> Tensor:
+    at_once = 16  # rows per forward pass
+    chunks = [pad(rows[start : start + at_once], pad_id=pad_id) for start in range(0, len(rows), at_once)]
+    return torch.cat([sequence_nll(model, chunk.to(model.device), per_token=per_token) for chunk in chunks])

@@ -12,7 +12,7 @@ from torch import Tensor
 def dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:
     """Inner product of two vectors."""
     products = [torch.vdot(a.float().flatten(), b.float().flatten()) for a, b in zip(left, right, strict=True)]
-    return float(torch.stack(products).sum())
+    return float(torch.stack(products).sum().item())
 
 
 def norm(vector: Sequence[Tensor]) -> float:

@@ -1,0 +1,43 @@
+"""Gradient ascent on the forget documents (2210.01504): the anchor for a model that collapsed.
+
+The loss is unbounded and its gradient does not fade, so nothing is kept: utility falls with the forget score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from harness.api import LM, Corpora, param
+from harness.train import descend, encode, gradient, mean_nll, scaled, stream, trainable
+
+
+@dataclass(frozen=True)
+class GA:
+    """Gradient ascent on the forget documents, nothing retained."""
+
+    lr: float = param(5e-6, "Learning rate (Zephyr-7B, Unlearn-Smooth configs).", gt=0)
+    steps: int = param(125, "Updates (Unlearn-Smooth run script).", ge=1)
+    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
+    batch_size: int = param(4, "Forget documents per update.", ge=1)
+    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
+    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
+
+    version: ClassVar[int] = 1
+    family: ClassVar[str] = "divergence"
+    citation: ClassVar[str] = "2210.01504"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+
+    def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
+        """Descend on ``-NLL(forget)``."""
+        params = trainable(lm.model)
+        documents = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
+        batches = stream(lm, documents, size=self.batch_size, parts=self.accumulation, seed=seed)
+
+        def ascent(step: int) -> list[Tensor]:
+            return scaled(gradient(params, lambda batch: mean_nll(lm.model, batch), next(batches)), -1)
+
+        descend(params, ascent, steps=self.steps, lr=self.lr, warmup=self.warmup)

@@ -1,0 +1,60 @@
+"""Gradient difference: ascent on forget documents, descent on retain documents (2203.12817).
+
+Both are means per target token, so the balance does not depend on how long the documents of a batch are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from harness.api import LM, Corpora, param
+from harness.train import (
+    combined,
+    descend,
+    encode,
+    gradient,
+    mean_nll,
+    retain_loss,
+    stream,
+    trainable,
+)
+
+
+@dataclass(frozen=True)
+class GradDiff:
+    """Gradient difference: ascend on forget documents, descend on retain documents."""
+
+    lr: float = param(5e-6, "Learning rate (Zephyr-7B, Unlearn-Smooth configs).", gt=0)
+    steps: int = param(125, "Updates (Unlearn-Smooth run script).", ge=1)
+    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
+    forget_weight: float = param(1.0, "Weight of the forget term (open-unlearning).", gt=0)
+    retain_weight: float = param(1.0, "Weight of the retain term (open-unlearning).", ge=0)
+    retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
+    batch_size: int = param(4, "Forget documents per update.", ge=1)
+    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
+    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
+    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
+
+    version: ClassVar[int] = 1
+    family: ClassVar[str] = "divergence"
+    citation: ClassVar[str] = "2203.12817"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+
+    def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
+        """Descend on ``-forget_weight * NLL(forget) + retain_weight * L(retain)``."""
+        params = trainable(lm.model)
+        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
+        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
+        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
+        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
+        kept = retain_loss(lm.model, self.retain)
+
+        def difference(step: int) -> list[Tensor]:
+            known = gradient(params, lambda batch: mean_nll(lm.model, batch), next(forget))
+            return combined((-self.forget_weight, known), (self.retain_weight, gradient(params, kept, next(retain))))
+
+        descend(params, difference, steps=self.steps, lr=self.lr, warmup=self.warmup)

@@ -1,0 +1,86 @@
+"""NPO with sharpness-aware minimisation of the forget term (2502.05374).
+
+The forget gradient is taken at ``w + eps``, the nearby point where forgetting is worst to first order. Public code
+overwrites gradients per micro-batch and adds and subtracts ``eps`` in bf16; here both passes accumulate over all
+micro-batches and the saved weights are copied back (spec: methods 0.1, 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from harness.api import LM, Corpora, param
+from harness.train import (
+    combined,
+    descend,
+    encode,
+    forget_preference,
+    gradient,
+    norm,
+    pad_id,
+    perturbed,
+    retain_loss,
+    rows,
+    scaled,
+    stream,
+    trainable,
+)
+
+
+def worst_direction(
+    params: Sequence[Tensor], uphill: Sequence[Tensor], *, rho: float, rho_rel: float | None
+) -> list[Tensor]:
+    """The step that raises the loss most: of length ``rho``, or of ``rho_rel * ||W||`` in every tensor W."""
+    if rho_rel is None:
+        return scaled(uphill, rho / (norm(uphill) + 1e-12))
+    return [g * (rho_rel * w.detach().norm() / (g.norm() + 1e-12)) for w, g in zip(params, uphill, strict=True)]
+
+
+@dataclass(frozen=True)
+class NPOSAM:
+    """NPO with sharpness-aware minimisation of its forget term."""
+
+    lr: float = param(5e-6, "Learning rate (Zephyr-7B, 2502.05374).", gt=0)
+    steps: int = param(125, "Updates (2502.05374).", ge=1)
+    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
+    rho: float = param(0.01, "Radius of the perturbation, L2 over all weights (2502.05374).", ge=0)
+    rho_rel: float | None = param(None, "Radius relative to each tensor's norm; takes the place of rho.", gt=0)
+    beta: float = param(0.015, "Inverse temperature for means over tokens (2502.05374).", gt=0)
+    reduce: Literal["sum", "mean"] = param("mean", "Likelihood of a document or per token.", choices=("sum", "mean"))
+    forget_weight: float = param(1.0, "Weight of the forget term (2502.05374).", gt=0)
+    retain_weight: float = param(2.25, "Weight of the retain term (2502.05374).", ge=0)
+    retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
+    batch_size: int = param(4, "Forget documents per update.", ge=1)
+    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
+    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
+    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
+
+    version: ClassVar[int] = 1
+    family: ClassVar[str] = "weight-space"
+    citation: ClassVar[str] = "2502.05374"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+
+    def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
+        """Descend on ``forget_weight * max_eps NPO(forget; w + eps) + retain_weight * L(retain; w)``."""
+        params = trainable(lm.model)
+        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
+        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
+        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
+        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
+        disliked = forget_preference(
+            lm.model, forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
+        )
+        kept = retain_loss(lm.model, self.retain)
+
+        def step_gradient(step: int) -> list[Tensor]:
+            batch = next(forget)
+            uphill = gradient(params, disliked, batch, weight=rows)
+            with perturbed(params, worst_direction(params, uphill, rho=self.rho, rho_rel=self.rho_rel)):
+                away = gradient(params, disliked, batch, weight=rows)
+            return combined((self.forget_weight, away), (self.retain_weight, gradient(params, kept, next(retain))))
+
+        descend(params, step_gradient, steps=self.steps, lr=self.lr, warmup=self.warmup)
