@@ -59,7 +59,7 @@ def build(kind: Kind, name: str, *, overrides: Mapping[str, object] | None = Non
     cls = component_class(kind, name)
     given = {**getattr(cls, "presets", {}).get(benchmark, {}), **(overrides or {})}
     label = f"{kind}.{name}"
-    known = {field.name: field for field in dataclasses.fields(cls)}
+    known = {field.name: field for field in declared(cls)}
     for key in given:
         if key not in known:
             raise UserError(_unknown_field(label, key, list(known)))
@@ -110,18 +110,28 @@ def spec_of(name: str, component: Any, content: Mapping[str, str] | None = None)
 
 def runtime_of(component: Any) -> dict[str, Value]:  # noqa: ANN401 - any plugin
     """The fields that :func:`spec_of` leaves out."""
-    fields = dataclasses.fields(component)
+    fields = declared(type(component))
     return {field.name: getattr(component, field.name) for field in fields if field.metadata.get("runtime")}
+
+
+def declared(cls: type) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of the constructor; others are private state, such as an engine's loaded model."""
+    return tuple(field for field in dataclasses.fields(cls) if field.init)
 
 
 def identity_fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
     """Fields that decide the id; one that does not say is taken to change numbers."""
-    return tuple(field for field in dataclasses.fields(cls) if not field.metadata.get("runtime"))
+    return tuple(field for field in declared(cls) if not field.metadata.get("runtime"))
 
 
 def field_docs(cls: type) -> tuple[FieldDoc, ...]:
     """Documentation of every field, in order of declaration."""
-    return tuple(_field_doc(field, get_type_hints(cls)[field.name]) for field in dataclasses.fields(cls))
+    return tuple(_field_doc(field, get_type_hints(cls)[field.name]) for field in declared(cls))
+
+
+def role_of(component: object) -> str:
+    """Role of a method (an object or its class): ``method``, ``original`` or ``reference``."""
+    return str(getattr(component, "role", "method"))
 
 
 def method_card(component: Any) -> MethodCard:  # noqa: ANN401 - any plugin

@@ -22,10 +22,12 @@ class Fault:
     Attributes:
         reason: One line: the type and the message (the message alone for a ``UserError``).
         trace: The traceback, for a log.
+        error: What was raised, to raise from.
     """
 
     reason: str
     trace: str
+    error: BaseException
 
 
 def attempt(call: Callable[[], T]) -> T | Fault:
@@ -33,7 +35,7 @@ def attempt(call: Callable[[], T]) -> T | Fault:
     try:
         return call()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything, and must harm nobody else
-        return Fault(_one_line(error), "".join(traceback.format_exception(error)))
+        return Fault(_one_line(error), "".join(traceback.format_exception(error)), error)
 
 
 def _one_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from harness import registry
 from harness.api import Benchmark
 from harness.cell import Cell, Spec, Value
-from harness.components import build, runtime_of, spec_of
+from harness.components import build, role_of, runtime_of, spec_of
 from harness.errors import UserError
 from harness.grid import ALL, POCKET, Grid, Overrides, overrides_of, read_grid
 from harness.registry import KINDS, Kind
@@ -146,11 +146,6 @@ class _Square:
         return Planned(cell, runtime)
 
 
-def role_of(component: object) -> str:
-    """Role of a method (an object or its class): ``method``, ``original`` or ``reference``."""
-    return str(getattr(component, "role", "method"))
-
-
 def _ordered(rows: Sequence[Sequence[Planned]]) -> tuple[Planned, ...]:
     """The first cell of every row before all others, so that no worker waits for weights another one is making."""
     first = [row[0] for row in rows]
@@ -210,4 +205,4 @@ def _is_hub_name(place: str) -> bool:
     return bool(HUB_NAME.fullmatch(place)) and not Path(place).exists()
 
 
-__all__ = ["Grid", "Plan", "Planned", "make_plan", "read_grid", "role_of"]
+__all__ = ["Grid", "Plan", "Planned", "make_plan", "read_grid"]

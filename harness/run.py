@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from harness.executors import Event, Executor, Finished
 from harness.failure import Failure
 from harness.plan import Plan
-from harness.record import Record
 from harness.store import Store
 
 
@@ -46,12 +46,14 @@ def run(plan: Plan, store: Store, execute: Executor, on_event: Callable[[Event],
     todo = plan.without(store.ids())
     finished = 0
     failures: list[Failure] = []
-    for event in execute(todo):
-        if isinstance(event, Finished) and isinstance(event.result, Record):
-            store.put(event.result)
-            finished += 1
-        elif isinstance(event, Finished):
-            store.put_failure(event.result)
-            failures.append(event.result)
-        on_event(event)
+    with closing(execute(todo)) as events:
+        for event in events:
+            if isinstance(event, Finished):
+                if isinstance(event.result, Failure):
+                    store.put_failure(event.result)
+                    failures.append(event.result)
+                else:
+                    store.put(event.result)
+                    finished += 1
+            on_event(event)
     return Outcome(len(plan.cells) - len(todo), finished, tuple(failures))

@@ -6,7 +6,7 @@ An executor is called with cells and yields what happens to them: each cell once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from harness.failure import Failure
@@ -33,6 +33,6 @@ class Finished:
 
 
 Event = Started | Finished
-Executor = Callable[[Sequence[Planned]], Iterator[Event]]
+Executor = Callable[[Sequence[Planned]], Generator[Event, None, None]]
 
 __all__ = ["Event", "Executor", "Finished", "Started", "Task"]

@@ -1,0 +1,158 @@
+"""What a stage costs, measured from outside: methods and attacks count nothing themselves.
+
+Passes are counted at the decoder layers, so a forward cut at half of them counts one half, frozen copies count too, and
+wrapping the model (adapters) changes nothing. Letters: B batch, T tokens, D width.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.hooks import RemovableHandle
+
+from harness.record import Cost
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+@dataclass
+class _Tally:
+    """Raw counts; layers are whole numbers until the end so that fractions add up exactly."""
+
+    running: bool = False
+    steps: int = 0
+    layer_forwards: int = 0
+    layer_backwards: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+
+class Meter:
+    """Context manager that counts passes, steps, tokens, time and memory of whatever uses this model inside it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._layers = decoder_layers(model)
+        self._device = next(model.parameters()).device
+        self._tally = _Tally()
+        self._handles: list[RemovableHandle] = []
+        self._since = 0.0
+
+    def __enter__(self) -> Meter:
+        """Attach to the model and start."""
+        self._handles = [layer.register_forward_hook(_counted(self._tally, i)) for i, layer in enumerate(self._layers)]
+        self._handles.append(register_optimizer_step_post_hook(_stepped(self._tally)))
+        self._start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stop and detach."""
+        self._stop()
+        for handle in self._handles:
+            handle.remove()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count nothing inside, such as an evaluation between two points of an attack."""
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def cost(self) -> Cost:
+        """What was spent while running, so far up to the last pause or the end."""
+        tally, depth = self._tally, len(self._layers)
+        return Cost(
+            seconds=round(tally.seconds, 4),
+            steps=tally.steps,
+            forwards=tally.layer_forwards / depth,
+            backwards=tally.layer_backwards / depth,
+            tokens=tally.tokens,
+            peak_memory_bytes=tally.peak_bytes,
+        )
+
+    def _start(self) -> None:
+        _reset_peak(self._device)
+        self._tally.running = True
+        self._since = time.perf_counter()
+
+    def _stop(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        if self._tally.running:
+            self._tally.seconds += time.perf_counter() - self._since
+            self._tally.peak_bytes = max(self._tally.peak_bytes, _peak_bytes(self._device))
+        self._tally.running = False
+
+
+def decoder_layers(model: nn.Module) -> list[nn.Module]:
+    """The stack of decoder layers: the one list of modules as long as the configuration says.
+
+    Raises:
+        ValueError: The model has no such list.
+    """
+    config: Any = model.config
+    depth = config.num_hidden_layers
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == depth]
+    if not stacks:
+        raise ValueError(
+            f"{type(model).__name__} has no list of {depth} decoder layers, so its passes cannot be counted."
+        )
+    return list(stacks[0])
+
+
+def _counted(tally: _Tally, index: int) -> Callable[[nn.Module, object, object], None]:
+    """A forward hook; it is a closure because a deep copy of the model keeps closures but would copy an object."""
+
+    def backward(gradient: Tensor) -> None:
+        tally.layer_backwards += tally.running
+
+    def forward(layer: nn.Module, inputs: object, output: object) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output  # (B,T,D)
+        if not tally.running or not isinstance(hidden, Tensor):
+            return
+        tally.layer_forwards += 1
+        if index == 0:
+            tally.tokens += hidden.shape[0] * hidden.shape[1]
+        if hidden.requires_grad:
+            hidden.register_hook(backward)  # type: ignore[no-untyped-call] # torch leaves it untyped
+
+    return forward
+
+
+def _stepped(tally: _Tally) -> Callable[[object, object, object], None]:
+    def step(optimizer: object, positional: object, named: object) -> None:
+        tally.steps += tally.running
+
+    return step
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):  # not Linux, or not allowed: the peak then is the process's since its start
+        CLEAR_REFS.write_text("5")
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Peak of the device's allocations, or of this process's resident memory, since the last reset."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if STATUS.exists():
+        lines = (line.split() for line in STATUS.read_text().splitlines())
+        return next(int(words[1]) * 1024 for words in lines if words and words[0] == "VmHWM:")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,174 @@
+"""Long-lived worker processes, one thread each: the default on CPUs.
+
+Importing torch anew for every cell would cost more than the cells, and one thread per process was measured to be faster
+than two. A worker that dies takes only its cell with it and is replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from harness.executors import Event, Finished, Started, Task
+from harness.executors.worker import serve
+from harness.failure import Failure
+from harness.plan import Planned
+from harness.record import Record
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+STEADY = {"TOKENIZERS_PARALLELISM": "false", "PYTHONHASHSEED": "0"}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Executes cells in worker processes.
+
+    Attributes:
+        task: Executes one cell; pickled once per worker.
+        logs: Folder of the cells' logs.
+        workers: How many cells run at a time.
+        threads: Threads of each worker; None leaves torch's default.
+        timeout_s: Seconds after which a cell is ended and counts as failed; None waits forever.
+        reuse: Whether a worker serves many cells, or is replaced after each.
+    """
+
+    task: Task
+    logs: Path
+    workers: int
+    threads: int | None = 1
+    timeout_s: float | None = None
+    reuse: bool = True
+
+    def __call__(self, cells: Sequence[Planned]) -> Generator[Event, None, None]:
+        """Yield what happens to each cell; every worker has ended when this ends, however it ends."""
+        waiting = deque(cells)
+        crew: list[_Worker] = []
+        try:
+            while waiting or any(worker.planned for worker in crew):
+                while waiting and (worker := self._idle(crew)):
+                    planned = waiting.popleft()
+                    worker.take(planned)
+                    yield Started(planned)
+                for worker in self._ready(crew):
+                    planned, result = worker.result(self.logs, self.timeout_s)
+                    if not (worker.alive and self.reuse):
+                        worker.end()
+                        crew.remove(worker)
+                    yield Finished(planned, result)
+        finally:
+            for worker in crew:
+                worker.end()
+
+    def _idle(self, crew: list[_Worker]) -> _Worker | None:
+        for worker in [worker for worker in crew if not worker.planned and not worker.alive]:
+            worker.end()
+            crew.remove(worker)
+        for worker in crew:
+            if not worker.planned:
+                return worker
+        if len(crew) < self.workers:
+            crew.append(_Worker(self.task, self.logs, self.threads))
+            return crew[-1]
+        return None
+
+    def _ready(self, crew: list[_Worker]) -> list[_Worker]:
+        """Wait until some worker has an answer, has died, or has taken too long."""
+        busy = [worker for worker in crew if worker.planned]
+        patience = None
+        if self.timeout_s is not None:
+            patience = max(0.0, min(worker.since for worker in busy) + self.timeout_s - time.monotonic())
+        wait([item for worker in busy for item in worker.signals], timeout=patience)
+        return [worker for worker in busy if worker.answered or worker.late(self.timeout_s)]
+
+
+class _Worker:
+    """The parent's end of one worker process."""
+
+    def __init__(self, task: Task, logs: Path, threads: int | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._link, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(target=serve, args=(theirs, task, logs, threads), daemon=True)
+        with _environment(STEADY | (ONE_THREAD if threads == 1 else {})):
+            self._process.start()
+        theirs.close()
+        self.planned: Planned | None = None
+        self.since = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    @property
+    def signals(self) -> tuple[Connection, int]:
+        """What becomes ready when the worker answers or dies."""
+        return self._link, self._process.sentinel
+
+    @property
+    def answered(self) -> bool:
+        return self._link.poll() or not self.alive
+
+    def take(self, planned: Planned) -> None:
+        """Hand over a cell; one that dies before it reads shows as death, like any other."""
+        self.planned, self.since = planned, time.monotonic()
+        try:
+            self._link.send(planned)
+        except ConnectionError:
+            self._process.join()
+
+    def late(self, timeout_s: float | None) -> bool:
+        return timeout_s is not None and time.monotonic() - self.since >= timeout_s
+
+    def result(self, logs: Path, timeout_s: float | None) -> tuple[Planned, Record | Failure]:
+        """The answer for the cell in hand, or its failure if the worker died or is late."""
+        if self.planned is None:
+            raise ValueError("The worker has no cell.")
+        planned, self.planned = self.planned, None
+        try:
+            if self._link.poll():
+                answer: Record | Failure = self._link.recv()
+                return planned, answer
+        except (EOFError, ConnectionError):
+            pass  # it died; how is said below
+        reason = self._end_of_life(timeout_s)
+        return planned, Failure(planned.cell, reason, str(logs / f"{planned.id}.log"))
+
+    def end(self) -> None:
+        """Kill the process (it holds nothing that is not safe on disk) and free its pipe."""
+        self._process.kill()
+        self._process.join()
+        self._link.close()
+
+    def _end_of_life(self, timeout_s: float | None) -> str:
+        if self.alive and self.late(timeout_s):
+            self._process.kill()
+            self._process.join()
+            return f"took longer than {timeout_s:g} s and was ended"
+        self._process.join()
+        code = self._process.exitcode or 0
+        if code < 0:
+            return f"its worker process died with signal {signal.Signals(-code).name}"
+        return f"its worker process ended with exit status {code}"
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables that a process started inside inherits; they must be set before it imports torch."""
+    saved = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in saved.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value

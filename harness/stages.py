@@ -1,0 +1,188 @@
+"""What happens to one cell: unlearn, attack, evaluate every point.
+
+A stage starts from files and a seed only, never from what ran before it in the same process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Item, Method, NotApplicable, Point
+from harness.cell import digest
+from harness.components import attack_card, method_card, rebuild, role_of
+from harness.cost import Meter
+from harness.errors import UserError
+from harness.lm import load_lm
+from harness.locks import exclusive
+from harness.plan import Planned
+from harness.provenance import provenance
+from harness.record import SCHEMA, Cost, Measurement, Record
+from harness.registry import KINDS, Kind, find
+from harness.unlearned import Unlearned, require_finite, unlearned
+
+RANGE_TEST_SEED = 0
+
+
+class RangeTest(Protocol):
+    """Finds the reference learning rate of an original model."""
+
+    def __call__(self, lm: LM, *, unrelated: Sequence[str], utility: Sequence[Item], seed: int) -> float:
+        """The largest learning rate that trains well and harms nothing."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Executes planned cells; built components stay warm from cell to cell.
+
+    Attributes:
+        scratch: Folder for unlearned weights and range tests.
+        run_id: Names the current run, see :func:`harness.unlearned.unlearned`.
+        range_test: Run once per original model, its result is kept in scratch.
+    """
+
+    scratch: Path
+    run_id: str
+    range_test: RangeTest
+    _built: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __call__(self, planned: Planned) -> Record:
+        """Unlearn, attack and evaluate one cell.
+
+        Raises:
+            UserError: Something in the cell failed in a way that can be named.
+        """
+        parts = {kind: self._component(planned, kind) for kind in KINDS}
+        benchmark, attack = parts["benchmark"], parts["attack"]
+        made = self._unlearned(planned, benchmark, parts["method"])
+        data = self._attacker_data(planned, benchmark)
+        stamp = provenance(
+            [find(kind, getattr(planned.cell, kind).name) for kind in KINDS],
+            device=made.lm.model.device,
+            dtype=made.lm.model.dtype,
+        )
+        seen = _attacked(made, attack, data, _Scorer(benchmark, parts["engine"], planned))
+        return Record(
+            schema=SCHEMA,
+            id=planned.id,
+            cell=planned.cell,
+            benchmark=benchmark.card(),
+            method=method_card(parts["method"]),
+            attack=attack_card(attack),
+            measurements=seen.measurements,
+            not_applicable=seen.not_applicable,
+            reference_lr=data.reference_lr,
+            unlearn_cost=made.cost,
+            attack_cost=seen.cost,
+            provenance=stamp,
+        )
+
+    def _component(self, planned: Planned, kind: Kind) -> Any:  # noqa: ANN401 - whatever class the plugin provides
+        spec, runtime = getattr(planned.cell, kind), planned.runtime[kind]
+        key = digest([kind, dataclasses.asdict(spec), dict(runtime)])
+        if key not in self._built:
+            self._built[key] = rebuild(kind, spec, runtime)
+        return self._built[key]
+
+    def _unlearned(self, planned: Planned, benchmark: Benchmark, method: Method) -> Unlearned:
+        def make() -> tuple[LM, Cost]:
+            source = benchmark.reference() if role_of(method) == "reference" else benchmark.target()
+            if source is None:
+                raise UserError(f"{planned.cell.benchmark.name} has no never-learned model. Leave this method out.")
+            lm = load_lm(source)
+            seed_everything(planned.cell.seed)
+            with Meter(lm.model) as meter:
+                method.unlearn(lm, benchmark.corpora(), seed=planned.cell.seed)
+            require_finite(lm.model, f"Method '{planned.cell.method.name}'")
+            return lm, meter.cost()
+
+        folder = self.scratch / "unlearned" / planned.cell.unlearn_id
+        return unlearned(folder, make, run_id=self.run_id)
+
+    def _attacker_data(self, planned: Planned, benchmark: Benchmark) -> AttackerData:
+        """What attackers see, with the range-tested rate of this original model."""
+        data = benchmark.attacker_data(1.0)
+        path = self.scratch / "range" / f"{digest(dataclasses.asdict(planned.cell.benchmark))}.json"
+        with exclusive(path.with_suffix(".lock")):
+            if not path.exists():
+                _write_rate(path, self._reference_lr(benchmark, data))
+        return dataclasses.replace(data, reference_lr=json.loads(path.read_text(encoding="utf-8"))["reference_lr"])
+
+    def _reference_lr(self, benchmark: Benchmark, data: AttackerData) -> float:
+        lm = load_lm(benchmark.target())
+        seed_everything(RANGE_TEST_SEED)
+        return self.range_test(lm, unrelated=data.unrelated, utility=data.utility_items, seed=RANGE_TEST_SEED)
+
+
+def seed_everything(seed: int) -> None:
+    """Put the global generators at the seed: ours use local ones, a third party's code may not."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Scores points on the benchmark and refuses numbers that are none."""
+
+    benchmark: Benchmark
+    engine: Engine
+    planned: Planned
+
+    def measure(self, lm: LM, point: Point) -> Measurement:
+        attack = self.planned.cell.attack.name
+        if not isinstance(point, Point) or point.budget < 0:
+            raise UserError(f"Attack '{attack}' yielded {point!r}. Yield a Point with a budget of 0 or more tokens.")
+        require_finite(lm.model, f"Attack '{attack}' at budget {point.budget} {point.series}".rstrip())
+        fingerprint = self.engine.load(lm)
+        evaluation = self.benchmark.evaluate(self.engine, point.prompts)
+        for name, score in evaluation.scores.items():
+            if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
+                raise UserError(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
+        return Measurement(point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    measurements: tuple[Measurement, ...]
+    not_applicable: str
+    cost: Cost
+
+
+def _attacked(made: Unlearned, attack: Attack, data: AttackerData, scorer: _Scorer) -> _Seen:
+    """Run the attack and score the model at every point it yields; the clock stands still while scoring."""
+    lm, cell = made.lm, scorer.planned.cell
+    measurements: list[Measurement] = []
+    reason = ""
+    seed_everything(cell.seed)
+    with Meter(lm.model) as meter:
+        try:
+            for point in attack.attack(lm, data, seed=cell.seed):
+                with meter.paused():
+                    measurements.append(scorer.measure(lm, point))
+        except NotApplicable as error:
+            reason = str(error) or "not applicable"
+    if measurements and reason:
+        raise UserError(f"Attack '{cell.attack.name}' yielded points and then said: {reason}. It must say so first.")
+    if not measurements and not reason:
+        raise UserError(f"Attack '{cell.attack.name}' yielded no point. It must yield at least one, or say why not.")
+    return _Seen(tuple(measurements), reason, meter.cost())
+
+
+def _write_rate(path: Path, rate: float) -> None:
+    if not (math.isfinite(rate) and rate > 0):
+        raise UserError(
+            f"The range test gave a learning rate of {rate}. The original model cannot be trained; check it."
+        )
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"reference_lr": rate}), encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,101 @@
+"""The unlearn stage: weights that every attack of a row shares, made once.
+
+A checkpoint appears by rename, so its existence means completeness; a lock keeps two workers from making the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from harness.api import LM
+from harness.errors import UserError
+from harness.faults import Fault, attempt
+from harness.lm import fingerprint, load_lm, save_lm
+from harness.locks import exclusive
+from harness.record import Cost
+
+FACTS = "unlearned.json"
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """An unlearned model, fresh from disk, and what making it cost."""
+
+    lm: LM
+    cost: Cost
+
+
+def unlearned(folder: Path, make: Callable[[], tuple[LM, Cost]], *, run_id: str) -> Unlearned:
+    """Load the weights in ``folder``, making them first if they are not there.
+
+    The weights are always read back from disk, so a cell gives the same numbers whether or not it made them.
+
+    Args:
+        folder: Where the checkpoint is or will be; its parent holds locks and notes of failures.
+        make: Unlearns and returns the model with its cost.
+        run_id: Names the current run: what failed in this run is not tried again for every attack, only by the next.
+
+    Raises:
+        UserError: Unlearning failed, left weights that are not finite, or gave a model that cannot be reloaded.
+    """
+    with exclusive(folder.with_name(f".{folder.name}.lock")):
+        if not folder.exists():
+            _make(folder, make, run_id)
+    lm = load_lm(folder)
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    if fingerprint(lm.model) != facts["fingerprint"]:
+        raise UserError(
+            f"The weights in {folder} are not those that were saved there: the file was changed, or the method gave "
+            "lm.model another architecture. Delete the folder, and mend the method if it happens again."
+        )
+    return Unlearned(lm, Cost(**facts["cost"]))
+
+
+def require_finite(model: nn.Module, whose: str) -> None:
+    """Refuse weights with NaN or infinities.
+
+    Raises:
+        UserError: Some parameter is not finite.
+    """
+    bad = [name for name, weights in model.named_parameters() if not bool(torch.isfinite(weights).all())]
+    if bad:
+        raise UserError(
+            f"{whose} left NaN or infinite values in {len(bad)} weight tensors (first: {bad[0]}). "
+            "It diverged; a lower learning rate may help."
+        )
+
+
+def _make(folder: Path, make: Callable[[], tuple[LM, Cost]], run_id: str) -> None:
+    note = folder.with_name(f"{folder.name}.failed.json")
+    _refuse_again(note, run_id)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    made = attempt(lambda: _save(partial, *make()))
+    if isinstance(made, Fault):
+        shutil.rmtree(partial, ignore_errors=True)
+        note.write_text(json.dumps({"run": run_id, "reason": made.reason}), encoding="utf-8")
+        raise UserError(made.reason) from made.error
+    partial.rename(folder)
+    note.unlink(missing_ok=True)
+
+
+def _save(folder: Path, lm: LM, cost: Cost) -> None:
+    folder.mkdir(parents=True)
+    save_lm(lm, folder)
+    facts = {"fingerprint": fingerprint(lm.model), "cost": asdict(cost)}
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _refuse_again(note: Path, run_id: str) -> None:
+    if not note.exists():
+        return
+    told = json.loads(note.read_text(encoding="utf-8"))
+    if told["run"] == run_id:
+        raise UserError(f"Its unlearning failed earlier in this run: {told['reason']}")

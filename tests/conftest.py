@@ -1,0 +1,67 @@
+"""Fixtures named after what they are: a tiny model, a results store, and a third-party distribution on the path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.api import LM
+from harness.lm import load_lm, save_lm
+from harness.pretrain import tiny_llama, train_tokenizer
+from harness.store import Store
+
+FAKE_WORLD = {
+    "harness.benchmarks": {"fake-bench": "fake_world:Bench"},
+    "harness.methods": {"nudge": "fake_world:Nudge", "misbehave": "fake_world:Misbehave"},
+    "harness.attacks": {"drift": "fake_world:Drift", "odd": "fake_world:OddAttack"},
+}
+TEXTS = ["the fox sleeps in the den", "a crow sits on the roof", "the river runs to the sea"] * 40
+
+EntryPoints = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two random Llamas, ``target`` and ``reference``, that share a tokenizer."""
+    folder = tmp_path_factory.mktemp("tiny_models")
+    tokenizer = train_tokenizer(TEXTS, vocab_size=300)
+    for seed, name in enumerate(("target", "reference")):
+        save_lm(LM(tiny_llama(tokenizer, width=32, layers=2, context=64, seed=seed), tokenizer), folder / name)
+    return folder
+
+
+@pytest.fixture
+def tiny_lm(tiny_models: Path) -> LM:
+    return load_lm(tiny_models / "target")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Makes an installed distribution out of entry points and source files, for this test and its worker processes."""
+
+    def install(name: str, points: EntryPoints, *, version: str = "1.0", files: dict[str, str] | None = None) -> Path:
+        site = tmp_path / f"site-{name}"
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        groups = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in points.items()]
+        (info / "entry_points.txt").write_text("\n".join(groups))
+        for file, text in (files or {}).items():
+            (site / file).write_text(text)
+        monkeypatch.syspath_prepend(str(site))
+        return site
+
+    return install
+
+
+@pytest.fixture
+def fake_world(distribution: Callable[..., Path]) -> None:
+    """The distribution of ``tests/harness/fake_world.py`` is installed."""
+    distribution("fake-world", FAKE_WORLD)
