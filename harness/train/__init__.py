@@ -5,7 +5,7 @@ was cut into micro-batches; weights that were perturbed come back bit for bit.
 """
 
 from harness.train.data import Batch, batches, encode, micro_batches, pad, pad_id, stream
-from harness.train.loop import Schedule, descend, descent, gradient, rows, target_tokens, trainable
+from harness.train.loop import Schedule, descend, descent, gradient, rate, rows, target_tokens, trainable
 from harness.train.losses import (
     Retain,
     forget_preference,
@@ -18,10 +18,13 @@ from harness.train.losses import (
     sequence_nll,
     token_nll,
 )
+from harness.train.tuning import Recipe, finetuned
 from harness.train.vectors import combined, dot, norm, perturbed, scaled
+from harness.train.weights import linear_maps, restored
 
 __all__ = [
     "Batch",
+    "Recipe",
     "Retain",
     "Schedule",
     "batches",
@@ -30,10 +33,12 @@ __all__ = [
     "descent",
     "dot",
     "encode",
+    "finetuned",
     "forget_preference",
     "frozen_copy",
     "gradient",
     "kl_to",
+    "linear_maps",
     "mean_nll",
     "micro_batches",
     "negative_preference",
@@ -42,6 +47,8 @@ __all__ = [
     "pad",
     "pad_id",
     "perturbed",
+    "rate",
+    "restored",
     "retain_loss",
     "rows",
     "scaled",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,12 +13,12 @@ from torch import Tensor
 def dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:
     """Inner product of two vectors."""
     products = [torch.vdot(a.float().flatten(), b.float().flatten()) for a, b in zip(left, right, strict=True)]
-    return float(torch.stack(products).sum().item())
+    return float(torch.stack(products).sum())
 
 
 def norm(vector: Sequence[Tensor]) -> float:
     """Euclidean length."""
-    return dot(vector, vector) ** 0.5
+    return math.sqrt(dot(vector, vector))
 
 
 def scaled(vector: Sequence[Tensor], factor: float) -> list[Tensor]:

@@ -1,0 +1,99 @@
+"""What holds for every method that ships, whatever its formula."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from harness.api import LM, Corpora
+from methods.ga import GA
+from methods.graddiff import GradDiff
+from methods.none import NoUnlearning
+from methods.npo import NPO
+from methods.npo_sam import NPOSAM
+from methods.reference import Reference
+from methods.rmu import RMU
+from methods.stableun import StableUN
+
+SHORT: dict[str, Any] = {"lr": 1e-3, "steps": 3, "warmup": 1}
+METHODS = [
+    GA(**SHORT),
+    GradDiff(**SHORT),
+    GradDiff(**SHORT, retain="kl"),
+    NPO(**SHORT),
+    NPO(**SHORT, retain="kl", reduce="mean"),
+    NPOSAM(**SHORT),
+    NPOSAM(**SHORT, rho_rel=0.01),
+    RMU(**SHORT, layer=1, train_layers=(0, 1)),
+    RMU(**SHORT, layer=1, train_layers=(1,), adaptive=5.0),
+    *(StableUN(**SHORT, families=(family,)) for family in ("sap", "gpn", "gap", "hws")),
+    StableUN(**SHORT, families=("sap", "gpn"), draws=2, split="clean", retain="kl"),
+]
+CONTROLS = [NoUnlearning(), Reference()]
+
+
+def name(method: Any) -> str:
+    changed = [f"{f.name}={getattr(method, f.name)}" for f in dataclasses.fields(method) if f.name not in SHORT]
+    defaults = [f"{f.name}={f.default}" for f in dataclasses.fields(method)]
+    return "-".join([type(method).__name__, *(text for text in changed if text not in defaults)])
+
+
+def weights(method: Any, lm: LM, corpora: Corpora, *, seed: int = 0) -> torch.Tensor:
+    method.unlearn(lm, corpora, seed=seed)
+    return torch.cat([weight.detach().flatten() for weight in lm.model.parameters()])
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name)
+def test_a_method_changes_the_model_and_stays_finite(method: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    after = weights(method, tiny_lm(), corpora)
+    assert not torch.equal(after, weights(NoUnlearning(), tiny_lm(), corpora))
+    assert after.isfinite().all()
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=name)
+def test_a_control_leaves_the_model_alone(control: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    before = torch.cat([weight.detach().flatten() for weight in tiny_lm().model.parameters()])
+    assert torch.equal(weights(control, tiny_lm(), corpora), before)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name)
+def test_a_seed_decides_everything(method: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    torch.manual_seed(1)
+    first = weights(method, tiny_lm(), corpora, seed=3)
+    torch.manual_seed(2)
+    assert torch.equal(weights(method, tiny_lm(), corpora, seed=3), first)
+    assert not torch.equal(weights(method, tiny_lm(), corpora, seed=4), first)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name)
+def test_accumulation_over_micro_batches_changes_nothing(
+    method: Any, tiny_lm: Callable[[], LM], corpora: Corpora
+) -> None:
+    whole, cut = (dataclasses.replace(method, accumulation=parts) for parts in (1, 4))
+    torch.testing.assert_close(weights(cut, tiny_lm(), corpora), weights(whole, tiny_lm(), corpora), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=name)
+def test_a_method_leaves_no_trace_but_weights(method: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    lm = tiny_lm()
+    modules = [type(module) for module in lm.model.modules()]
+    method.unlearn(lm, corpora, seed=0)
+    assert [type(module) for module in lm.model.modules()] == modules
+    assert all(weight.requires_grad and weight.grad is None for weight in lm.model.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in lm.model.modules())
+
+
+@pytest.mark.parametrize("cls", [GA, GradDiff, NPO, NPOSAM, RMU, StableUN])
+def test_presets_name_fields_that_exist(cls: Any) -> None:
+    fields = {field.name for field in dataclasses.fields(cls)}
+    assert all(preset.keys() <= fields for preset in cls.presets.values())
+    assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse"}
+
+
+@pytest.mark.parametrize("cls", [GA, GradDiff, NPO, NPOSAM, RMU, StableUN])
+def test_only_accumulation_is_no_part_of_the_identity(cls: Any) -> None:
+    assert [field.name for field in dataclasses.fields(cls) if field.metadata["runtime"]] == ["accumulation"]

@@ -1,0 +1,217 @@
+"""StableUN against the identities that its formulas imply (spec: methods, section 10 item 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.train import combined, dot, norm
+from methods.stableun import Average, StableUN, branches, harmonised
+
+F_TARGET, R_TARGET = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1.0, 1.0, -2.0])
+
+
+class Quartic:
+    """Two smooth losses of three weights with known gradients; the forget loss counts where it was asked."""
+
+    def __init__(self, *, retain_target: Tensor = R_TARGET) -> None:
+        self.weight = nn.Parameter(torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64))
+        self.retain_target = retain_target.double()
+        self.asked: list[Tensor] = []
+
+    def forget(self) -> list[Tensor]:
+        self.asked.append(self.weight.detach().clone())
+        return [(self.weight.detach() - F_TARGET) ** 3]
+
+    def retain(self) -> list[Tensor]:
+        return [(self.weight.detach() - self.retain_target) ** 3]
+
+    def at(self, point: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        return [(point - F_TARGET) ** 3], [(point - self.retain_target) ** 3]
+
+
+def step(method: StableUN, world: Quartic, *, average: Average | None = None, seed: int = 0) -> list[Tensor]:
+    return method.step_gradient(
+        [world.weight],
+        world.forget,
+        world.retain,
+        average=average or Average(0, 0.9),
+        noise=torch.Generator().manual_seed(seed),
+    )
+
+
+def close(found: list[Tensor], expected: list[Tensor]) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("split", ["paper", "clean"])
+@pytest.mark.parametrize("family", ["sap", "gpn", "gap", "hws"])
+def test_without_feedback_it_is_the_base_step(split: Any, family: Any) -> None:
+    world = Quartic()
+    method = StableUN(families=(family,), split=split, forget_feedback=0.0, retain_feedback=0.0, rho=0.2)
+    close(step(method, world), world.at(world.weight.detach())[0])
+
+
+@pytest.mark.parametrize("split", ["paper", "clean"])
+def test_without_conflict_it_is_the_gradient_of_equation_10(split: Any) -> None:
+    world = Quartic(retain_target=F_TARGET + 0.1)
+    method = StableUN(rho=0.2, alpha=0.3, forget_feedback=0.7, retain_feedback=1.5, split=split)
+    start = world.weight.detach().clone()
+    (a,), _ = world.at(start)
+    temporary = start - 0.3 * a / a.norm()
+    (g,), (r,) = world.at(temporary)
+    (f,), _ = world.at(temporary + 0.2 * g / g.norm())
+    close(step(method, world), [a + 0.7 * f + 1.5 * r])
+
+
+def test_without_a_temporary_step_sap_is_sam_plus_retain() -> None:
+    world = Quartic()
+    method = StableUN(rho=0.2, alpha=0.0, project="off", forget_feedback=0.7, retain_feedback=1.5)
+    start = world.weight.detach().clone()
+    (a,), (r,) = world.at(start)
+    (sam,), _ = world.at(start + 0.2 * a / a.norm())
+    close(step(method, world), [a + 0.7 * sam + 1.5 * r])
+
+
+def test_alpha_is_rho_unless_it_is_given() -> None:
+    worlds = Quartic(), Quartic()
+    close(step(StableUN(rho=0.2), worlds[0]), step(StableUN(rho=0.2, alpha=0.2), worlds[1]))
+
+
+@pytest.mark.parametrize(("inner", "length"), [("unit", 0.01), ("sgd", 0.01)])
+def test_the_temporary_step_has_length_alpha_or_follows_the_gradient(inner: Any, length: float) -> None:
+    world = Quartic()
+    step(StableUN(families=("hws",), alpha=length, inner=inner, average_share=0.0), world)
+    (a,), _ = world.at(world.asked[0])
+    expected = length if inner == "unit" else length * a.norm().item()
+    assert (world.asked[1] - world.asked[0]).norm().item() == pytest.approx(expected)
+
+
+def test_the_first_family_moves_by_rho_towards_remembering() -> None:
+    world = Quartic()
+    step(StableUN(families=("sap",), rho=0.2), world)
+    _, temporary, point = world.asked
+    (g,), _ = world.at(temporary)
+    close([point - temporary], [0.2 * g / g.norm()])
+
+
+@pytest.mark.parametrize(("rho", "expected"), [(100.0, 0.01), (1e-4, None)])
+def test_gap_follows_the_gradient_up_to_its_cap(rho: float, expected: float | None) -> None:
+    world = Quartic()
+    step(StableUN(families=("gap",), rho=rho, alpha=0.0, gap_step=0.01), world)
+    (g,), _ = world.at(world.asked[0])
+    factor = expected or rho / g.norm().item()
+    close([world.asked[2] - world.asked[1]], [factor * g])
+
+
+def test_gpn_draws_from_the_seed_and_takes_as_many_points_as_asked() -> None:
+    method, worlds = StableUN(families=("gpn",), draws=3, rho_rel=0.1), [Quartic() for _ in range(3)]
+    for world, seed in zip(worlds, (0, 0, 1), strict=True):
+        step(method, world, seed=seed)
+    first, again, other = (torch.stack(world.asked) for world in worlds)
+    assert len(first) == 4
+    assert torch.equal(first, again)
+    assert not torch.equal(first[1:], other[1:])
+
+
+def test_the_noise_of_gpn_has_its_size_relative_to_the_matrix() -> None:
+    weight = nn.Parameter(torch.full((200, 200), 0.5))
+    asked: list[Tensor] = []
+    forget = lambda: asked.append(weight.detach().clone()) or [torch.ones(200, 200)]  # type: ignore[func-returns-value] # noqa: E731
+    method = StableUN(families=("gpn",), rho_rel=0.1, alpha=0.0)
+    method.step_gradient([weight], forget, forget, average=Average(0, 0.9), noise=torch.Generator().manual_seed(0))
+    assert ((asked[2] - asked[0]).norm() / weight.norm()).item() == pytest.approx(0.1, rel=0.02)
+
+
+def test_hws_is_evaluated_between_the_temporary_point_and_the_average() -> None:
+    world, average = Quartic(), Average(0, 0.9, weights=[torch.tensor([5.0, 5.0, 5.0], dtype=torch.float64)])
+    step(StableUN(families=("hws",), rho=0.2, average_share=0.25), world, average=average)
+    close([world.asked[1]], [0.75 * (world.asked[0] - 0.2 * _unit(world)) + 0.25 * 5.0])
+
+
+def test_before_the_average_starts_hws_asks_at_the_temporary_point() -> None:
+    world = Quartic()
+    step(StableUN(families=("hws",), rho=0.2), world)
+    close([world.asked[1]], [world.asked[0] - 0.2 * _unit(world)])
+
+
+def test_several_families_are_averaged() -> None:
+    settings: dict[str, Any] = {"rho": 0.2, "project": "off", "retain_feedback": 0.0}
+    mixed = step(StableUN(families=("sap", "hws"), **settings), Quartic())
+    single = [step(StableUN(families=(family,), **settings), Quartic()) for family in ("sap", "hws")]
+    close(mixed, combined((0.5, single[0]), (0.5, single[1])))
+
+
+def test_no_family_is_refused() -> None:
+    with pytest.raises(ValueError, match="families is empty"):
+        StableUN(families=())
+
+
+@pytest.mark.parametrize("family", ["sap", "gpn", "gap", "hws"])
+def test_the_weights_come_back_bit_for_bit(family: Any) -> None:
+    world = Quartic()
+    before = world.weight.detach().clone()
+    step(StableUN(families=(family,), rho=0.3, rho_rel=0.3, draws=2), world)
+    assert torch.equal(world.weight.detach(), before)
+
+
+def test_under_conflict_the_sum_meets_the_retain_branch_with_its_own_square() -> None:
+    forget, retain = [torch.tensor([1.0, 3.0])], [torch.tensor([-2.0, 0.5])]
+    total = harmonised(forget, retain, project="conflict")
+    assert dot(forget, retain) < 0
+    assert dot(total, retain) == pytest.approx(dot(retain, retain), rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1.0, 1e3])
+def test_the_correction_is_never_longer_than_the_forget_branch(size: float) -> None:
+    forget, retain = [torch.tensor([1.0, 3.0])], [size * torch.tensor([-2.0, -0.5])]
+    total = harmonised(forget, retain, project="conflict")
+    assert norm(combined((1, total), (-1, forget), (-1, retain))) <= norm(forget)
+
+
+def test_the_guard_does_nothing_above_a_hundredth_and_halves_at_a_thousandth() -> None:
+    forget, shares = [torch.tensor([1.0, 0.0])], []
+    for size in (1e-2, 1e-3):
+        retain = [torch.tensor([-size, 0.0])]
+        total = harmonised(forget, retain, project="conflict")
+        shares.append(norm(combined((1, total), (-1, forget), (-1, retain))))
+    assert shares == [pytest.approx(1, abs=0.02), pytest.approx(0.5, abs=0.01)]
+
+
+def test_a_zero_retain_branch_gives_the_forget_branch() -> None:
+    forget = [torch.tensor([1.0, 3.0])]
+    assert torch.equal(harmonised(forget, [torch.zeros(2)], project="always")[0], forget[0])
+
+
+@pytest.mark.parametrize(
+    ("project", "agreeing", "conflicting"), [("off", False, False), ("conflict", False, True), ("always", True, True)]
+)
+def test_projection_happens_when_it_should(project: Any, agreeing: bool, conflicting: bool) -> None:
+    forget = [torch.tensor([1.0, 3.0])]
+    for retain, projected in (([torch.tensor([1.0, 1.0])], agreeing), ([torch.tensor([1.0, -1.0])], conflicting)):
+        changed = not torch.equal(harmonised(forget, retain, project=project)[0], forget[0] + retain[0])
+        assert changed == projected
+
+
+def test_the_paper_split_gives_each_branch_half_of_the_nominal_gradient() -> None:
+    a, f, r = ([torch.tensor([x])] for x in (4.0, 1.0, 10.0))
+    assert [branch[0].item() for branch in branches(a, f, r, split="paper")] == [3, 12]
+    assert [branch[0].item() for branch in branches(a, f, r, split="clean")] == [5, 10]
+
+
+def test_the_average_starts_after_the_warm_up_and_then_follows() -> None:
+    average, weight = Average(warmup=2, decay=0.9), torch.tensor([1.0])
+    average.update([weight], 1)
+    assert average.weights is None
+    average.update([weight], 2)
+    average.update([torch.tensor([2.0])], 3)
+    assert average.weights is not None
+    assert average.weights[0].item() == pytest.approx(1.1)
+
+
+def _unit(world: Quartic) -> Tensor:
+    (a,), _ = world.at(world.asked[0])
+    return a / a.norm()
