@@ -1,0 +1,78 @@
+"""Relearning: plain fine-tuning on forget text about facts that are not scored."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
+from harness.train import Recipe, finetuned, restored, trainable
+
+
+@dataclass(frozen=True)
+class Relearn:
+    """Full fine-tuning on N forget documents of train facts, and the whole curve on all of them."""
+
+    samples: tuple[int, ...] = param(
+        (20, 40, 60, 0),
+        "numbers N of forget documents, one series each (2502.05374: 20, 40, 60); 0 = all of them",
+        ge=0,
+    )
+    epochs: float = param(3.0, "passes over the N documents (2502.05374)", gt=0)
+    lr_scale: float = param(1.0, "peak learning rate in multiples of the range-tested one", gt=0)
+    checkpoints: tuple[int, ...] = param(
+        (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000),
+        "updates after which the series over all documents is scored; its end always is",
+        ge=0,
+    )
+    batch_size: int = param(4, "documents per update (2502.05374)", ge=1)
+    max_tokens: int = param(512, "documents are cut to this many tokens (2502.05374)", ge=2)
+    schedule: Literal["constant", "linear", "cosine"] = param(
+        "linear", "learning rate after the warm-up (2502.05374: linear)", choices=("constant", "linear", "cosine")
+    )
+    warmup: int = param(1, "updates of linear warm-up (2502.05374: a tenth of the updates, at least 1)", ge=0)
+
+    version: ClassVar[int] = 1
+    threat: ClassVar[Threat] = Threat(access="weights", data="forget")
+    family: ClassVar[Family] = "relearn"
+    citation: ClassVar[str] = "2502.05374"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": {"batch_size": 8, "max_tokens": 96, "checkpoints": (0, 2, 5, 10)},
+        "pocket-muse": {"batch_size": 8, "max_tokens": 128, "checkpoints": (0, 2, 5, 10)},
+    }
+
+    def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
+        """Yield the end of each small series and the checkpoints of the full one; all start from the given weights.
+
+        A smaller sample is contained in every larger one, so two series differ by the added documents only. A number
+        that the benchmark has not enough documents for is left out: the full series is that experiment.
+        """
+        if not data.forget:
+            raise NotApplicable("The attacker owns no forget document here.")
+        documents = random.Random(seed).sample(list(data.forget), len(data.forget))
+        for count in self.samples:
+            if count < len(documents):
+                with restored(lm.model.parameters()):
+                    yield from self._series(lm, documents[: count or None], data, seed=seed)
+
+    def _series(self, lm: LM, documents: Sequence[str], data: AttackerData, *, seed: int) -> Iterator[Point]:
+        """Train on ``documents``; stop on the way only if they are all there is."""
+        recipe = Recipe(
+            lr=self.lr_scale * data.reference_lr,
+            steps=math.ceil(self.epochs * len(documents) / self.batch_size),
+            batch_size=self.batch_size,
+            max_tokens=self.max_tokens,
+            schedule=self.schedule,
+            warmup=self.warmup,
+        )
+        whole = len(documents) == len(data.forget)
+        series = "all" if whole else f"N={len(documents)}"
+        stops = {recipe.steps, *(self.checkpoints if whole else ())}
+        if 0 in stops:
+            yield Point(0, series)
+        for done, tokens in finetuned(lm, documents, recipe, params=trainable(lm.model), seed=seed):
+            if done in stops:
+                yield Point(tokens, series)

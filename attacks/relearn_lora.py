@@ -1,0 +1,118 @@
+"""Relearning with low-rank adapters, merged into plain weights whenever the model is looked at."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import Linear as Adapter
+from torch import nn
+
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
+from harness.train import Recipe, finetuned, linear_maps, restored
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+ADAPTER = "default"
+"""The name under which peft files an adapter that was given none."""
+
+
+@dataclass(frozen=True)
+class RelearnLoRA:
+    """Low-rank fine-tuning of all linear maps on N forget documents of train facts."""
+
+    samples: int = param(400, "number N of forget documents (2502.05209: 400); 0 = all of them", ge=0)
+    epochs: float = param(1.0, "passes over the N documents (2502.05209: 1)", gt=0)
+    rank: int = param(16, "rank of every adapter (2502.05209); 0 = a sixteenth of the model's width, at least 2", ge=0)
+    lr_scale: float = param(10.0, "peak learning rate in multiples of the range-tested one of full fine-tuning", gt=0)
+    batch_size: int = param(8, "documents per update (2502.05209)", ge=1)
+    max_tokens: int = param(512, "documents are cut to this many tokens", ge=2)
+    schedule: Literal["constant", "linear", "cosine"] = param(
+        "constant", "learning rate after the warm-up (2502.05209: constant)", choices=("constant", "linear", "cosine")
+    )
+    warmup: int = param(0, "updates of linear warm-up", ge=0)
+
+    version: ClassVar[int] = 1
+    threat: ClassVar[Threat] = Threat(access="weights", data="forget")
+    family: ClassVar[Family] = "relearn"
+    citation: ClassVar[str] = "2502.05209"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": {"samples": 0, "epochs": 3.0, "rank": 0, "max_tokens": 96},
+        "pocket-muse": {"samples": 0, "epochs": 3.0, "rank": 0, "max_tokens": 128},
+    }
+
+    def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
+        """Yield the model before, half way through and at the end, always with its own modules and names."""
+        if not data.forget:
+            raise NotApplicable("The attacker owns no forget document here.")
+        documents = random.Random(seed).sample(list(data.forget), len(data.forget))[: self.samples or None]
+        steps = math.ceil(self.epochs * len(documents) / self.batch_size)
+        recipe = Recipe(
+            self.lr_scale * data.reference_lr, steps, self.batch_size, self.max_tokens, self.schedule, self.warmup
+        )
+        rank = self.rank or max(2, lm.model.config.hidden_size // 16)
+        series = f"N={len(documents)} r={rank}"
+        with adapted(lm.model, rank=rank, seed=seed) as adapters:
+            lm.model.eval()
+            for done, tokens in finetuned(lm, documents, recipe, params=factors(adapters), seed=seed):
+                if done in (math.ceil(steps / 2), steps):
+                    with merged(lm.model, adapters):
+                        yield Point(tokens, series)
+
+
+@contextmanager
+def adapted(model: PreTrainedModel, *, rank: int, seed: int) -> Iterator[dict[str, Adapter]]:
+    """Inside the block every linear map carries a fresh adapter with ``alpha = 2 * rank``; afterwards none does.
+
+    Args:
+        model: Its own parameters stay as trainable as they were: only what the optimiser is given is trained.
+        rank: Of every adapter.
+        seed: Of the first factors; the second ones are zero, so nothing changes before the first update.
+
+    Yields:
+        Adapters by the name of the map they stand in for.
+    """
+    plain = linear_maps(model)
+    trains = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=list(plain))
+    with torch.random.fork_rng():  # peft draws from the global generator
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model)
+    del model.peft_config  # left on the model by peft, and no part of it once the adapters are gone
+    for parameter, required in trains:
+        parameter.requires_grad_(required)
+    try:
+        yield {name: model.get_submodule(name) for name in plain}
+    finally:
+        _placed(model, plain)
+
+
+@contextmanager
+def merged(model: PreTrainedModel, adapters: Mapping[str, Adapter]) -> Iterator[None]:
+    """Inside the block the model is a plain one with ``W + scale * B A`` in its own maps; then training can go on."""
+    plain = {name: adapter.base_layer for name, adapter in adapters.items()}
+    with restored(linear.weight for linear in plain.values()):
+        for name, linear in plain.items():
+            linear.weight.data.add_(adapters[name].get_delta_weight(ADAPTER).detach())
+        _placed(model, plain)
+        try:
+            yield
+        finally:
+            _placed(model, adapters)
+
+
+def factors(adapters: Mapping[str, Adapter]) -> list[nn.Parameter]:
+    """Both factors of every adapter: all that low-rank fine-tuning trains."""
+    return [side[ADAPTER].weight for adapter in adapters.values() for side in (adapter.lora_A, adapter.lora_B)]
+
+
+def _placed(model: PreTrainedModel, modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
+        model.set_submodule(name, module)

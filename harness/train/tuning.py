@@ -1,0 +1,72 @@
+"""Plain fine-tuning on documents, the common part of every attack that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from harness.api import LM
+from harness.train.data import encode, stream
+from harness.train.loop import Schedule, descent, gradient
+from harness.train.losses import mean_nll
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to fine-tune.
+
+    Attributes:
+        lr: Peak learning rate.
+        steps: Number of updates.
+        batch_size: Documents per update.
+        max_tokens: Documents are cut to this many tokens.
+        schedule: Course of the learning rate after the warm-up.
+        warmup: Updates of linear warm-up; the first one is not zero.
+    """
+
+    lr: float
+    steps: int
+    batch_size: int
+    max_tokens: int
+    schedule: Schedule = "linear"
+    warmup: int = 1
+
+
+def finetuned(
+    lm: LM, texts: Sequence[str], recipe: Recipe, *, params: Sequence[nn.Parameter], seed: int
+) -> Iterator[tuple[int, int]]:
+    """Minimise the next-token loss with AdamW (.9, .999), no weight decay, in the precision of the parameters.
+
+    Args:
+        lm: Edited in place.
+        texts: Documents; every pass over them has an order of its own.
+        recipe: How long and how fast.
+        params: What is trained.
+        seed: Of the orders.
+
+    Yields:
+        After each update: the updates done, and the tokens trained on so far (padding left out, repetitions counted).
+    """
+    rows = encode(lm.tokenizer, texts, max_tokens=recipe.max_tokens)
+    source = stream(lm, rows, size=recipe.batch_size, parts=1, seed=seed)
+    tokens = 0
+
+    def step_gradient(step: int) -> list[Tensor]:
+        nonlocal tokens
+        parts = next(source)
+        tokens += sum(int(part.attention_mask.sum()) for part in parts)
+        return gradient(params, lambda batch: mean_nll(lm.model, batch), parts)
+
+    updates = descent(
+        params,
+        step_gradient,
+        steps=recipe.steps,
+        lr=recipe.lr,
+        warmup=recipe.warmup,
+        schedule=recipe.schedule,
+        betas=(0.9, 0.999),
+    )
+    for done in updates:
+        yield done, tokens

@@ -1,0 +1,38 @@
+"""Which weights an attack edits, and how it leaves them as it found them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def linear_maps(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """Linear maps inside the blocks by module name: neither the embedding nor the head, tied or not."""
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    kept = {id(end.weight) for end in ends if end is not None}
+    maps = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and id(module.weight) not in kept
+    }
+    if not maps:
+        raise ValueError(f"{type(model).__name__} has no torch.nn.Linear between embedding and head.")
+    return maps
+
+
+@contextmanager
+def restored(weights: Iterable[Tensor]) -> Iterator[None]:
+    """Whatever happens to the weights inside the block, afterwards the saved tensors are copied back."""
+    data = [weight.detach() for weight in weights]
+    saved = [tensor.clone() for tensor in data]
+    try:
+        yield
+    finally:
+        torch._foreach_copy_(data, saved)

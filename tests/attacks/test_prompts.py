@@ -1,0 +1,76 @@
+import dataclasses
+
+import pytest
+
+from attacks.prompts import PromptSuite
+from harness.api import LM, AttackerData, NotApplicable, Point
+
+SMALL = PromptSuite(shots=3, items=3, passages=2, filler_tokens=10)
+
+
+def points(attack: PromptSuite, lm: LM, data: AttackerData, seed: int = 0) -> dict[str, Point]:
+    """Points by the name of their template."""
+    found = list(attack.attack(lm, data, seed=seed))
+    return {point.series.partition(" k=")[0]: point for point in found}
+
+
+def test_every_template_is_a_series_of_its_own(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    assert set(points(SMALL, tiny_lm, attacker_data)) == set(SMALL.templates)
+
+
+def test_in_context_items_are_train_items_only(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    before = points(SMALL, tiny_lm, attacker_data)["items in context"].prompts.before
+    allowed = {f"{item.prompt} {item.answer}" for item in attacker_data.items}
+    assert set(before.split("\n\n")[:-1]) < allowed
+
+
+def test_passages_are_forget_documents_the_attacker_owns(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    before = points(SMALL, tiny_lm, attacker_data)["passages in context"].prompts.before
+    assert set(before.split("\n\n")[:-1]) < set(attacker_data.forget)
+
+
+def test_the_budget_is_the_forget_tokens_in_context(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    found = points(SMALL, tiny_lm, attacker_data)
+    # A solved item is five words and a document six; a blank line is no token of this vocabulary.
+    assert (found["items in context"].budget, found["passages in context"].budget) == (15, 12)
+
+
+@pytest.mark.parametrize("template", ["few-shot", "reply prefix", "filler"])
+def test_templates_without_forget_text_have_budget_zero(
+    template: str, tiny_lm: LM, attacker_data: AttackerData
+) -> None:
+    assert points(SMALL, tiny_lm, attacker_data)[template].budget == 0
+
+
+def test_filler_holds_the_stated_number_of_tokens(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    before = points(SMALL, tiny_lm, attacker_data)["filler"].prompts.before
+    assert len(before.split()) == 10
+
+
+def test_shots_that_would_overfill_the_context_are_left_out_and_the_name_says_so(
+    tiny_lm: LM, attacker_data: AttackerData
+) -> None:
+    (point,) = PromptSuite(templates=("few-shot",), shots=8).attack(tiny_lm, attacker_data, seed=0)
+    assert point.series == "few-shot k=6"  # half of a context of 64 holds six solved items of five words
+
+
+def test_a_seed_fixes_the_shots_and_another_one_changes_them(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    first, again, other = (points(SMALL, tiny_lm, attacker_data, seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_templates_without_data_are_left_out(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    bare = dataclasses.replace(attacker_data, items=[], utility_items=[])
+    assert set(points(SMALL, tiny_lm, bare)) == {"passages in context", "reply prefix", "filler"}
+
+
+def test_no_data_for_any_template_is_not_applicable(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    bare = dataclasses.replace(attacker_data, items=[])
+    with pytest.raises(NotApplicable):
+        list(PromptSuite(templates=("items in context",)).attack(tiny_lm, bare, seed=0))
+
+
+def test_an_answer_that_brings_its_own_space_gets_no_second_one(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    spaced = [dataclasses.replace(item, answer=f" {item.answer}") for item in attacker_data.items]
+    plain = points(SMALL, tiny_lm, attacker_data)["items in context"]
+    assert points(SMALL, tiny_lm, dataclasses.replace(attacker_data, items=spaced))["items in context"] == plain
