@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Item, Method, NotApplicable, Point
+from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Method, NotApplicable, Point
 from harness.cell import digest
 from harness.components import attack_card, method_card, rebuild, role_of
 from harness.cost import Meter
@@ -26,6 +26,7 @@ from harness.lm import load_lm
 from harness.locks import exclusive
 from harness.plan import Planned
 from harness.provenance import provenance
+from harness.range_test import reference_lr
 from harness.record import SCHEMA, Cost, Measurement, Record
 from harness.registry import KINDS, Kind, find
 from harness.unlearned import Unlearned, require_finite, unlearned
@@ -36,8 +37,8 @@ RANGE_TEST_SEED = 0
 class RangeTest(Protocol):
     """Finds the reference learning rate of an original model."""
 
-    def __call__(self, lm: LM, *, unrelated: Sequence[str], utility: Sequence[Item], seed: int) -> float:
-        """The largest learning rate that trains well and harms nothing."""
+    def __call__(self, lm: LM, *, unrelated: Sequence[str], utility: Sequence[str], seed: int) -> float:
+        """The largest learning rate that trains well on ``unrelated`` and does not cost ``utility``."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Stages:
 
     scratch: Path
     run_id: str
-    range_test: RangeTest
+    range_test: RangeTest = reference_lr
     _built: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, planned: Planned) -> Record:
@@ -120,7 +121,8 @@ class Stages:
     def _reference_lr(self, benchmark: Benchmark, data: AttackerData) -> float:
         lm = load_lm(benchmark.target())
         seed_everything(RANGE_TEST_SEED)
-        return self.range_test(lm, unrelated=data.unrelated, utility=data.utility_items, seed=RANGE_TEST_SEED)
+        utility = [item.prompt + item.answer for item in data.utility_items]
+        return self.range_test(lm, unrelated=data.unrelated, utility=utility, seed=RANGE_TEST_SEED)
 
 
 def seed_everything(seed: int) -> None:

@@ -6,13 +6,14 @@ than two. A worker that dies takes only its cell with it and is replaced.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -24,8 +25,9 @@ from harness.failure import Failure
 from harness.plan import Planned
 from harness.record import Record
 
+GRACE_S = 5.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-STEADY = {"TOKENIZERS_PARALLELISM": "false", "PYTHONHASHSEED": "0"}
+STEADY = {"TOKENIZERS_PARALLELISM": "false", "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,11 @@ class Pool:
         """Wait until some worker has an answer, has died, or has taken too long."""
         busy = [worker for worker in crew if worker.planned]
         patience = None
-        if self.timeout_s is not None:
-            patience = max(0.0, min(worker.since for worker in busy) + self.timeout_s - time.monotonic())
+        begun = [worker.since for worker in busy if worker.since < math.inf]
+        if begun and self.timeout_s is not None:
+            patience = max(0.0, min(begun) + self.timeout_s - time.monotonic())
         wait([item for worker in busy for item in worker.signals], timeout=patience)
-        return [worker for worker in busy if worker.answered or worker.late(self.timeout_s)]
+        return [worker for worker in busy if worker.answered() or worker.late(self.timeout_s)]
 
 
 class _Worker:
@@ -101,7 +104,8 @@ class _Worker:
             self._process.start()
         theirs.close()
         self.planned: Planned | None = None
-        self.since = 0.0
+        self.since = math.inf
+        self._answer: Record | Failure | None = None
 
     @property
     def alive(self) -> bool:
@@ -112,47 +116,54 @@ class _Worker:
         """What becomes ready when the worker answers or dies."""
         return self._link, self._process.sentinel
 
-    @property
-    def answered(self) -> bool:
-        return self._link.poll() or not self.alive
-
     def take(self, planned: Planned) -> None:
-        """Hand over a cell; one that dies before it reads shows as death, like any other."""
-        self.planned, self.since = planned, time.monotonic()
-        try:
+        """Hand over a cell; a worker that dies before it reads shows as death, like any other."""
+        self.planned, self.since = planned, math.inf
+        with suppress(ConnectionError):
             self._link.send(planned)
-        except ConnectionError:
+
+    def answered(self) -> bool:
+        """Read what the worker has said: that it begins (its clock starts, start-up does not count), or its answer."""
+        try:
+            while self._answer is None and self._link.poll():
+                said = self._link.recv()
+                if said is None:
+                    self.since = time.monotonic()
+                else:
+                    self._answer = said
+        except (EOFError, ConnectionError):
             self._process.join()
+        return self._answer is not None or not self.alive
 
     def late(self, timeout_s: float | None) -> bool:
+        """Whether the cell in hand has had its time."""
         return timeout_s is not None and time.monotonic() - self.since >= timeout_s
 
     def result(self, logs: Path, timeout_s: float | None) -> tuple[Planned, Record | Failure]:
         """The answer for the cell in hand, or its failure if the worker died or is late."""
         if self.planned is None:
             raise ValueError("The worker has no cell.")
-        planned, self.planned = self.planned, None
-        try:
-            if self._link.poll():
-                answer: Record | Failure = self._link.recv()
-                return planned, answer
-        except (EOFError, ConnectionError):
-            pass  # it died; how is said below
-        reason = self._end_of_life(timeout_s)
-        return planned, Failure(planned.cell, reason, str(logs / f"{planned.id}.log"))
+        answer = self._answer or Failure(
+            self.planned.cell, self._end_of_life(timeout_s), str(logs / f"{self.planned.id}.log")
+        )
+        planned, self.planned, self._answer = self.planned, None, None
+        return planned, answer
 
     def end(self) -> None:
-        """Kill the process (it holds nothing that is not safe on disk) and free its pipe."""
+        """End the process; a busy one is killed, since it holds nothing that is not safe on disk."""
+        if self.planned is None and self.alive:
+            with suppress(ConnectionError):
+                self._link.send(None)
+            self._process.join(GRACE_S)
         self._process.kill()
         self._process.join()
         self._link.close()
 
     def _end_of_life(self, timeout_s: float | None) -> str:
-        if self.alive and self.late(timeout_s):
+        if self.alive:
             self._process.kill()
             self._process.join()
             return f"took longer than {timeout_s:g} s and was ended"
-        self._process.join()
         code = self._process.exitcode or 0
         if code < 0:
             return f"its worker process died with signal {signal.Signals(-code).name}"

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+from tqdm import tqdm  # type: ignore[import-untyped] # it has none
 
 from harness.executors import Task
 from harness.failure import Failure
@@ -37,18 +38,20 @@ def serve(link: Connection, task: Task, logs: Path, threads: int | None) -> None
     """The life of a worker process: cells in, results out, until the link is closed or the parent is gone.
 
     Args:
-        link: Receives :class:`Planned` or None (the end), sends records and failures.
+        link: Receives :class:`Planned` or None (the end), sends None when it begins a cell, then its record or failure.
         task: Executes a cell.
         logs: Folder where everything a cell prints goes.
         threads: Threads that torch may use; None leaves its default.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # its default is a system semaphore, which a killed process leaves behind
     faulthandler.enable()  # a crash in native code leaves its Python stack in the cell's log
     if threads:
         torch.set_num_threads(threads)
     with suppress(EOFError, ConnectionError):
         while (planned := link.recv()) is not None:
+            link.send(None)
             log = logs / f"{planned.id}.log"
             with printing_to(log):
                 result = perform(task, planned, log)
