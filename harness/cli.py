@@ -1,0 +1,258 @@
+"""The command line, and the composition root: the only module that knows both the machine and the leaderboard.
+
+Whatever is slow to import (torch, transformers, pandas, jinja2, the leaderboard) is imported inside the command that
+needs it, so that ``harness --help`` answers at once.
+"""
+# ruff: noqa: PLC0415 - this file is the border behind which heavy imports wait for the command that needs them
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.plan import Plan
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+Groups = Literal["methods", "attacks", "benchmarks", "engines"]
+Kinds = Literal["method", "attack", "benchmark", "engine"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+Name = Annotated[str, typer.Argument(help="An installed name, as `harness list` shows it.")]
+Methods = Annotated[str | None, typer.Option(help="Names, or 'all' (default). The controls are always added.")]
+Attacks = Annotated[str | None, typer.Option(help="Names, or 'all' (default).")]
+Benchmarks = Annotated[str | None, typer.Option(help="Names, 'pocket' (default: all pocket benchmarks) or 'all'.")]
+Seeds = Annotated[str | None, typer.Option(help="How many (3 means seeds 0, 1, 2), or a list such as 0,5. Default 1.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="kind.name.field=value, such as method.npo.beta=0.2; repeat it.")
+]
+GridFile = Annotated[Path | None, typer.Option("--grid", help="A TOML file with these settings; flags go first.")]
+Engine = Annotated[str | None, typer.Option(help="Which engine scores. Default transformers.")]
+Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.model=... on the chosen benchmarks.")]
+DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
+Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
+Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]
+ExecutorOption = Annotated[
+    Literal["pool", "subprocess", "in-process"] | None,
+    typer.Option(
+        help="pool: long-lived workers (default on CPUs); subprocess: one process per cell (default on a GPU); "
+        "in-process: for debugging."
+    ),
+]
+KEEP = "Keep the unlearned weights under RESULTS/scratch when their row is done."
+
+app = typer.Typer(
+    help="Benchmark and leaderboard for LLM unlearning under attack.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+leaderboard_app = typer.Typer(help="The static leaderboard.", no_args_is_help=True)
+pocket_app = typer.Typer(help="The pocket benchmarks' world and models.", no_args_is_help=True)
+target_app = typer.Typer(help="Small target models for benchmarks of real documents.", no_args_is_help=True)
+app.add_typer(leaderboard_app, name="leaderboard")
+app.add_typer(pocket_app, name="pocket")
+app.add_typer(target_app, name="target")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what a user can mend is said in one line, without a traceback."""
+    try:
+        app(args=arguments, prog_name="harness")
+    except UserError as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        sys.exit(MISUSED)
+
+
+@app.command("list")
+def list_(group: Groups, *, json: Json = False) -> None:
+    """List what is installed, ours and anybody's; a broken plugin is listed with the reason."""
+    from harness.console import print_json, print_table
+    from harness.inspection import KIND_OF, listed
+
+    found = listed(KIND_OF[group])
+    if json:
+        print_json(found)
+        return
+    columns = ("name", "distribution", "version", "what it is")
+    rows = [[e["name"], e["distribution"], e["version"], e["summary"] or f"BROKEN: {e['broken']}"] for e in found]
+    print_table(columns, rows)
+
+
+@app.command()
+def show(kind: Kinds, name: Name, *, json: Json = False) -> None:
+    """Show one component: its fields with types, defaults and meaning, its presets, citation and threat model."""
+    from harness.console import print_json, print_shown
+    from harness.inspection import shown
+
+    described = shown(kind, name)
+    if json:
+        print_json(described)
+    else:
+        print_shown(described)
+
+
+@app.command()
+def check(
+    kind: Literal["method", "attack", "benchmark"],
+    name: Name,
+    *,
+    on: Annotated[str, typer.Option("--benchmark", help="Where a method or an attack is tried.")] = "pocket-wmdp",
+    setting: Annotated[list[str] | None, typer.Option("--set", help="field=value of NAME; repeat it.")] = None,
+    json: Json = False,
+) -> None:
+    """Check that a plugin keeps the contract: it runs twice on the benchmark's model, as it is configured."""
+    from harness.console import print_json, print_table
+    from harness.flags import settings_of
+    from harness.testing import check_installed
+
+    results = check_installed(kind, name, benchmark=on, settings=settings_of(setting or (), example="steps=20"))
+    if json:
+        print_json([{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results])
+    else:
+        print_table(("check", "result", "detail"), [[r.name, "ok" if r.passed else "FAIL", r.detail] for r in results])
+    if not all(result.passed for result in results):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def new(
+    kind: Literal["method", "attack"],
+    name: Annotated[str, typer.Argument(help="Its name in the grid: lower-case letters, digits, underscores.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write the package into.")] = Path(),
+) -> None:
+    """Write the package of a new method or attack, installable at once, with a test."""
+    from harness.console import say
+    from harness.scaffold import new_package
+
+    folder = new_package(kind, name, out)
+    say(f"Wrote {folder}. Next:")
+    for command in (
+        f"pip install --editable {folder}",
+        f"harness check {kind} {name}",
+        f"harness run --{kind}s {name}",
+    ):
+        say(f"  {command}")
+
+
+@app.command()
+def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are those of `run` that matter here
+    *,
+    methods: Methods = None,
+    attacks: Attacks = None,
+    benchmarks: Benchmarks = None,
+    seeds: Seeds = None,
+    pairs: Set = None,
+    grid: GridFile = None,
+    engine: Engine = None,
+    model: Model = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results/local"),
+    workers: Workers = None,
+) -> None:
+    """Say which cells `run` would execute, which are done, and how long the rest would take."""
+    from harness.console import print_table, say
+    from harness.preview import preview
+    from harness.session import Means, workers_of
+    from harness.store import Store
+
+    typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
+    planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
+    seen = preview(planned, Store(results), workers=workers_of(Means(workers=workers)))
+    print_table(("benchmark", "method", "attack", "seed", "state"), seen.rows)
+    for line in seen.lines:
+        say(line)
+
+
+@app.command()
+def run(  # noqa: PLR0913 - typer reads the flags from the signature
+    *,
+    methods: Methods = None,
+    attacks: Attacks = None,
+    benchmarks: Benchmarks = None,
+    seeds: Seeds = None,
+    pairs: Set = None,
+    grid: GridFile = None,
+    engine: Engine = None,
+    model: Model = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results/local"),
+    site: Site = Path("site"),
+    workers: Workers = None,
+    executor: ExecutorOption = None,
+    keep_checkpoints: Annotated[bool, typer.Option("--keep-checkpoints", help=KEEP)] = False,
+) -> None:
+    """Run the grid, continue what an earlier run left, and render the site; exit 1 if a cell failed.
+
+    By default all methods, all attacks, the pocket benchmarks and one seed.
+    """
+    from harness.console import print_table, say
+    from harness.plan import Planned
+    from harness.session import Means, run_session
+    from harness.store import Store
+
+    typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
+    planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
+    try:
+        outcome = run_session(planned, Store(results), Means(executor, workers, keep_checkpoints))
+    except KeyboardInterrupt:
+        say("Interrupted. What is finished is kept; the same command continues.")
+        raise typer.Exit(INTERRUPTED) from None
+    say(f"{outcome.finished} cells finished, {outcome.skipped} were done before, {len(outcome.failures)} failed.")
+    if outcome.failures:
+        rows = [[Planned(failed.cell, {}).label, failed.reason, failed.log] for failed in outcome.failures]
+        print_table(("failed cell", "reason", "log"), rows)
+    _render(results, site)
+    if outcome.failures:
+        raise typer.Exit(FAILED)
+
+
+@leaderboard_app.command("build")
+def leaderboard_build(
+    *,
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results/local"),
+    out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
+) -> None:
+    """Render the leaderboard from records; nothing is computed anew."""
+    if not results.is_dir():
+        raise UserError(f"There is no results folder {results}. Give the one that `harness run` wrote, with --results.")
+    _render(results, out)
+
+
+def _plan(
+    typed: Mapping[str, str | None],
+    grid: Path | None,
+    *,
+    pairs: list[str] | None,
+    places: Mapping[str, str | None],
+) -> Plan:
+    from harness.flags import grid_of
+    from harness.plan import make_plan
+
+    return make_plan(grid_of(grid, typed, pairs=pairs or (), places=places))
+
+
+def _render(results: Path, out: Path) -> None:
+    """Render what the folder holds; files that are no records are named and left out."""
+    from leaderboard.render import build
+
+    from harness.console import complain, say
+    from harness.store import Store
+
+    store = Store(results)
+    records, problems = store.records(), store.problems()
+    for problem in problems:
+        complain(f"{problem.path} {problem.reason}")
+    if not records:
+        complain(f"No finished cell in {results}, so there is nothing to render.")
+        return
+    say(f"Leaderboard: {build(records, out)}")

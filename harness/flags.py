@@ -1,0 +1,55 @@
+"""From flags as typed to a grid: ``--set`` pairs, and the short spellings of settings that many runs need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness import registry
+from harness.components import component_class, field_docs
+from harness.errors import UserError
+from harness.grid import ALL, POCKET, Grid, read_grid
+
+
+def grid_of(
+    path: Path | None, typed: Mapping[str, str | None], *, pairs: Sequence[str], places: Mapping[str, str | None]
+) -> Grid:
+    """The grid of a file under the flags that were typed.
+
+    Args:
+        path: A ``grid.toml``, or None.
+        typed: Key of the grid -> text; None where nothing was typed.
+        pairs: ``kind.name.field=value``.
+        places: Field that several benchmarks have (``model``, ``data_root``) -> value for all chosen ones that have it.
+    """
+    flags = {key: value for key, value in typed.items() if value is not None}
+    settings = settings_of(pairs, example="method.npo.beta=0.2")
+    grid = read_grid(path, {**flags, "set": settings})
+    given = {field: value for field, value in places.items() if value is not None}
+    placed = {key: value for field, text in given.items() for key, value in _placed(grid, field, text).items()}
+    return grid.model_copy(update={"overrides": {**placed, **grid.overrides}})
+
+
+def settings_of(pairs: Sequence[str], *, example: str) -> dict[str, str]:
+    """``key=value`` texts as a mapping; a key given twice takes its last value."""
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set {pair} is not of the form key=value. Write for example --set {example}.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _placed(grid: Grid, field: str, value: str) -> dict[str, str]:
+    """``benchmark.<name>.<field>`` for every chosen benchmark that has the field."""
+    chosen = registry.working("benchmark") if ALL in grid.benchmarks else grid.benchmarks
+    named = [name for name in chosen if name != POCKET]
+    having = [name for name in named if field in {doc.name for doc in field_docs(component_class("benchmark", name))}]
+    flag = f"--{field.replace('_', '-')}"
+    if not having:
+        raise UserError(
+            f"{flag} {value} was given, but none of the chosen benchmarks ({', '.join(grid.benchmarks)}) has a field "
+            f"'{field}'. Name one that has with --benchmarks, or leave {flag} out."
+        )
+    return {f"benchmark.{name}.{field}": value for name in having}

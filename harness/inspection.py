@@ -1,0 +1,81 @@
+"""What is installed and what it takes, as JSON-able values: behind ``harness list`` and ``harness show``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from harness import registry
+from harness.api import Threat
+from harness.components import build, component_class, field_docs
+from harness.faults import Fault, attempt
+from harness.registry import KINDS, Kind
+
+KIND_OF: Mapping[str, Kind] = {f"{kind}s": kind for kind in KINDS}
+
+
+def listed(kind: Kind) -> list[dict[str, Any]]:
+    """Every installed name with who provides it; a broken plugin with the reason instead of a summary."""
+    return [
+        {
+            "name": item.entry.name,
+            "distribution": item.entry.distribution,
+            "version": item.entry.version,
+            "summary": item.summary,
+            "broken": item.broken,
+        }
+        for item in registry.listing(kind)
+    ]
+
+
+def shown(kind: Kind, name: str) -> dict[str, Any]:
+    """Everything a person needs to use one component.
+
+    Raises:
+        UserError: It is unknown, broken, or no frozen dataclass.
+    """
+    cls, entry = component_class(kind, name), registry.find(kind, name)
+    described = {
+        "name": name,
+        "kind": kind,
+        "summary": registry.summary(cls),
+        "description": _description(cls),
+        "distribution": entry.distribution,
+        "distribution_version": entry.version,
+        "path": entry.path,
+        "version": cls.version,  # type: ignore[attr-defined]
+        "fields": [dataclasses.asdict(field) for field in field_docs(cls) if _settable(cls, field.name)],
+        "presets": {benchmark: dict(fields) for benchmark, fields in _presets(cls).items()},
+    }
+    extras = {key: value for key in ("role", "family", "citation", "threat") if (value := _extra(cls, key))}
+    return described | extras | (_card(name) if kind == "benchmark" else {})
+
+
+def _presets(cls: type) -> Mapping[str, Mapping[str, object]]:
+    presets: Mapping[str, Mapping[str, object]] = getattr(cls, "presets", {})
+    return presets
+
+
+def _settable(cls: type, name: str) -> bool:
+    """Whether a field is part of the constructor; the rest is private state."""
+    return any(field.name == name and field.init for field in dataclasses.fields(cls))
+
+
+def _description(cls: type) -> str:
+    """The class's own docstring without its first line."""
+    if not registry.summary(cls):
+        return ""
+    return inspect.cleandoc(cls.__doc__ or "").partition("\n")[2].strip()
+
+
+def _extra(cls: type, key: str) -> object:
+    value = getattr(cls, key, None)
+    return dataclasses.asdict(value) if isinstance(value, Threat) else value
+
+
+def _card(name: str) -> dict[str, Any]:
+    """The benchmark's card, or why it has none until its fields are set."""
+    card = attempt(lambda: dataclasses.asdict(build("benchmark", name).card()))
+    return {"card_missing": card.reason} if isinstance(card, Fault) else {"card": card}

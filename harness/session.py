@@ -1,0 +1,100 @@
+"""One ``harness run``: lock, executor, progress, and weights that are dropped when their row is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from harness.console import say
+from harness.executors import Event, Executor, Finished
+from harness.executors.in_process import InProcess
+from harness.executors.pool import Pool
+from harness.executors.subprocess import Subprocess
+from harness.plan import Plan, Planned
+from harness.progress import watching
+from harness.record import Record
+from harness.run import Outcome, run
+from harness.stages import Stages
+from harness.store import Store
+
+ExecutorName = Literal["pool", "subprocess", "in-process"]
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a run is executed; nothing here changes a number.
+
+    Attributes:
+        executor: Where cells are executed; None means a pool on CPUs and one process per cell on a GPU.
+        workers: Cells at a time; None means one per core, or one on a GPU.
+        keep_checkpoints: Keep unlearned weights after the last cell that needs them.
+    """
+
+    executor: ExecutorName | None = None
+    workers: int | None = None
+    keep_checkpoints: bool = False
+
+
+def run_session(plan: Plan, store: Store, means: Means) -> Outcome:
+    """Execute what has no record yet, showing progress; one run at a time holds a results folder."""
+    with store.lock():
+        todo = plan.without(store.ids())
+        workers = workers_of(means)
+        say(f"{len(plan.cells)} cells: {len(plan.cells) - len(todo)} done, {len(todo)} to run; results in {store.root}")
+        for line in plan.omitted:
+            say(line)
+        sweep = Sweep(store.scratch / "unlearned", todo)
+        with watching(len(todo)) as watch:
+
+            def on_event(event: Event) -> None:
+                watch(event)
+                if not means.keep_checkpoints:
+                    sweep(event)
+
+            return run(plan, store, executor_of(means, store, workers), on_event)
+
+
+def executor_of(means: Means, store: Store, workers: int) -> Executor:
+    """The executor that was asked for, or the one that suits this machine."""
+    task = Stages(store.scratch, run_id=f"{os.getpid()}-{time.time_ns()}")
+    name = means.executor or ("subprocess" if torch.cuda.is_available() else "pool")
+    if name == "in-process":
+        return InProcess(task, store.logs)
+    return Subprocess(task, store.logs, workers) if name == "subprocess" else Pool(task, store.logs, workers)
+
+
+def workers_of(means: Means) -> int:
+    """How many cells run at a time."""
+    if means.executor == "in-process":
+        return 1
+    return means.workers or (1 if torch.cuda.is_available() else cores())
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Sweep:
+    """Deletes a row's unlearned weights when all of its cells have records; a failed cell keeps them for its retry."""
+
+    def __init__(self, folder: Path, todo: Sequence[Planned]) -> None:
+        self._folder = folder
+        self._left = Counter(planned.cell.unlearn_id for planned in todo)
+
+    def __call__(self, event: Event) -> None:
+        """Count a finished cell."""
+        if not isinstance(event, Finished) or not isinstance(event.result, Record):
+            return
+        key = event.planned.cell.unlearn_id
+        self._left[key] -= 1
+        if self._left[key] == 0:
+            shutil.rmtree(self._folder / key, ignore_errors=True)
