@@ -1,0 +1,136 @@
+"""The values of a derived board: attacks, what each left on each row, rows, sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.api import BenchmarkCard, Family
+from harness.cell import Spec
+from harness.record import AttackCard, Cost, Measurement, MethodCard, Record
+from leaderboard.curves import Curve, HalfLife
+from leaderboard.knowledge import Scale, mean
+from leaderboard.labels import Label
+
+Section = Literal["reference", "ranked", "below_utility", "not_unlearned", "incomplete"]
+SECTIONS: tuple[Section, ...] = ("reference", "ranked", "below_utility", "not_unlearned", "incomplete")
+STAMPS = {
+    "pocket": "Pocket benchmark, not results on real models.",
+    "slice": "A slice of a benchmark on small models, not results of that benchmark.",
+    "full": "",
+}
+FAMILIES: tuple[Family, ...] = ("relearn", "finetune", "edit", "activation", "prompt")
+
+
+@dataclass(frozen=True)
+class AttackRow:
+    """One attack specification as a column of a board."""
+
+    key: str
+    label: Label
+    spec: Spec
+    card: AttackCard
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What one attack left on one seed.
+
+    Attributes:
+        measurement: The stop that was selected on dev items.
+        k: K there, on test items.
+        unbounded: The largest K over all stops, whatever they cost in utility.
+        control: The never-learned model at the same stop, None if it was not attacked.
+    """
+
+    measurement: Measurement
+    k: float
+    unbounded: float
+    control: Measurement | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attack left on one row, over its seeds."""
+
+    attack: AttackRow
+    stops: Mapping[int, Stop]
+    excess: float | None
+    not_applicable: str = ""
+
+    @property
+    def k(self) -> float | None:
+        """K at the selected stops, mean over seeds."""
+        return float(mean([s.k for s in self.stops.values()])) if self.stops else None
+
+    @property
+    def unbounded(self) -> float | None:
+        """The largest K over all stops, mean over seeds."""
+        return float(mean([s.unbounded for s in self.stops.values()])) if self.stops else None
+
+    @property
+    def state(self) -> str:
+        """``measured``, ``not_applicable`` or ``not_run``."""
+        return "measured" if self.stops else "not_applicable" if self.not_applicable else "not_run"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method setting on one board.
+
+    Attributes:
+        before: The unlearned model before any attack, by seed.
+        k_before: K(0), mean over seeds.
+        utility: u, mean over seeds.
+        outcomes: One per attack of the board, in the board's order.
+        k_star: Largest of K(0) and every ranked attack's K; a lower bound if there are gaps.
+        worst: The attack that reaches it, None if none exceeds K(0).
+        gaps: What is missing, in words.
+        remarks: Edge cases worth a word beside K(0).
+        costs: Cost of unlearning, by seed.
+    """
+
+    key: str
+    label: Label
+    spec: Spec
+    card: MethodCard
+    seeds: tuple[int, ...]
+    section: Section
+    before: Mapping[int, Measurement]
+    k_before: float | None
+    utility: float | None
+    outcomes: tuple[Outcome, ...]
+    k_star: float | None
+    worst: Outcome | None
+    half_life: HalfLife | None
+    curves: tuple[Curve, ...]
+    gaps: tuple[str, ...]
+    remarks: tuple[str, ...]
+    costs: Mapping[int, Cost]
+
+
+@dataclass(frozen=True)
+class Board:
+    """All rows measured on one benchmark by one engine."""
+
+    key: str
+    benchmark: Spec
+    engine: Spec
+    card: BenchmarkCard
+    scale: Scale
+    attacks: tuple[AttackRow, ...]
+    rows: tuple[Row, ...]
+    records: tuple[Record, ...]
+    has_original: bool
+    references: tuple[Measurement, ...]
+
+    @property
+    def stamp(self) -> str:
+        """What the scale itself says; no card can leave it out."""
+        return STAMPS[self.card.scale]
+
+    @property
+    def notice(self) -> str:
+        """What must stand wherever these numbers stand."""
+        return f"{self.stamp} {self.card.notice}".strip()

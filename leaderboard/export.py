@@ -1,0 +1,144 @@
+"""The board as data: one CSV row per line of the table, one per measured score, and JSON of the table.
+
+Every file carries the benchmark's notice, and a pocket board's file name says that it is one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from leaderboard.labels import parameters
+from leaderboard.table import Estimate, Table
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Cell = str | int | float | bool | None
+
+
+def slug(table: Table) -> str:
+    """A safe stem for file names and anchors: name, scale and identity of the board."""
+    board = table.board
+    name = re.sub(r"[^a-z0-9]+", "-", board.benchmark.name.lower()).strip("-")[:40] or "board"
+    return f"{name}-{board.card.scale}-scale-{board.key[:6]}"
+
+
+def summary_rows(table: Table) -> list[dict[str, Cell]]:
+    """The table with full precision, in the order of the page; shares are 0..1, None where nothing was measured."""
+    return [_summary(table, i) for i in range(len(table.lines))]
+
+
+def _summary(table: Table, index: int) -> dict[str, Cell]:
+    line, row = table.lines[index], table.lines[index].row
+    cost = next(iter(row.costs.values()), None)
+    families = {
+        key: value
+        for cell in line.families
+        if cell.family in table.families
+        for key, value in {
+            **_columns(f"k_{cell.family}", cell.estimate),
+            f"k_{cell.family}_bound": "lower" if cell.bound else "",
+            f"k_{cell.family}_attack": cell.attack or cell.words[0],
+        }.items()
+    }
+    return {
+        **_stamp(table),
+        "section": row.section,
+        "rank_low": line.rank.low if line.rank else None,
+        "rank_high": line.rank.high if line.rank else None,
+        "tied_with_best": line.rank.tied_with_best if line.rank else None,
+        "method": row.label.name,
+        "variant": row.label.variant,
+        "version": row.spec.version,
+        "family": row.card.family,
+        "role": row.card.role,
+        **_columns("k_star", line.k_star),
+        "k_star_bound": "lower" if row.gaps else "",
+        "worst_attack": row.worst.attack.label.text if row.worst else "none",
+        **_columns("gain", line.gain),
+        **_columns("k_before", line.k_before),
+        **_columns("utility", line.utility),
+        **families,
+        "t50_tokens": row.half_life.tokens if row.half_life else None,
+        "t50_censored": row.half_life.censored if row.half_life else None,
+        **_columns("excess_relearn", line.excess),
+        "seeds": " ".join(str(seed) for seed in row.seeds),
+        "missing": "; ".join(row.gaps),
+        "remarks": "; ".join(row.remarks),
+        "cost_ratio": line.cost_ratio,
+        "seconds": cost.seconds if cost else None,
+        "steps": cost.steps if cost else None,
+        "forwards": cost.forwards if cost else None,
+        "backwards": cost.backwards if cost else None,
+        "tokens": cost.tokens if cost else None,
+        "peak_memory_bytes": cost.peak_memory_bytes if cost else None,
+        "parameters": "; ".join(f"{name}={value}" for name, value in parameters(row.spec).items()),
+    }
+
+
+def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
+    """Every score of every stop of every record of the board, in order of method, attack, seed, stop and score."""
+    ordered = sorted(table.board.records, key=lambda r: (r.cell.method.name, r.cell.attack.name, r.cell.seed, r.id))
+    for record in ordered:
+        for measurement in record.measurements:
+            for name, score in sorted(measurement.scores.items()):
+                yield {
+                    **_stamp(table),
+                    "record": record.id,
+                    "method": record.cell.method.name,
+                    "attack": record.cell.attack.name,
+                    "seed": record.cell.seed,
+                    "series": measurement.point.series,
+                    "budget_tokens": measurement.point.budget,
+                    "score": name,
+                    "axis": score.axis,
+                    "split": score.split,
+                    "headline": score.headline,
+                    "value": score.value,
+                    "stderr": score.stderr,
+                    "n": score.n,
+                }
+
+
+def to_csv(rows: list[dict[str, Cell]]) -> str:
+    """CSV text; a text that a spreadsheet would run as a formula starts with an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if rows:
+        writer.writerow(rows[0].keys())
+    writer.writerows([[inert(value) for value in row.values()] for row in rows])
+    return out.getvalue()
+
+
+def to_json(table: Table) -> str:
+    """JSON text of the table; gaps are null."""
+    board = table.board
+    content: Mapping[str, object] = {
+        **_stamp(table),
+        "title": board.card.title,
+        "model": board.card.model,
+        "draws": table.draws,
+        "detectable_difference": table.detectable,
+        "ranked": table.ranked,
+        "rows": summary_rows(table),
+    }
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def inert(value: Cell) -> Cell:
+    """A text that no spreadsheet takes for a formula; numbers pass."""
+    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _stamp(table: Table) -> dict[str, Cell]:
+    board = table.board
+    return {"benchmark": board.benchmark.name, "scale": board.card.scale, "notice": board.notice}
+
+
+def _columns(name: str, estimate: Estimate) -> dict[str, Cell]:
+    """A value and its interval; the ends are rounded to what the draws support, so that machines agree."""
+    low, high = (estimate.interval.low, estimate.interval.high) if estimate.interval else (None, None)
+    ends = {f"{name}_low": low, f"{name}_high": high}
+    return {name: estimate.value, **{key: None if end is None else round(end, 6) for key, end in ends.items()}}

@@ -1,0 +1,235 @@
+"""Geometry of the figures: tables in, coordinates out (SVG user units, rounded to a tenth). Templates draw them.
+
+Every coordinate maps back to its datum: `Axis.place` is linear and `Axis.datum` is its inverse. A value outside its
+axis is drawn on the edge with an open mark; the number beside it is never clipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaderboard.derive import UTILITY_GATE
+from leaderboard.spelling import percent
+from leaderboard.table import Estimate, Line, Table
+
+STRIP_WIDTH, STRIP_HEIGHT = 150, 20
+SCATTER_WIDTH, SCATTER_HEIGHT = 860, 400
+LABEL_MARGIN = 190  # room for names to the right of the axes
+MAX_LABELS = 8
+LABEL_CHARACTERS = 26
+LABEL_HEIGHT = 15.0
+KNOWLEDGE_RANGE = (-0.10, 1.10)
+UTILITY_SHOWN_FROM = (0.75, 0.85)  # rows further left are drawn on the edge: they would squeeze all others together
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear map from data to one coordinate."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def place(self, value: float) -> float:
+        """Coordinate of a value, held on the axis."""
+        inside = min(max(value, self.low), self.high)
+        return round(self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+
+    def datum(self, coordinate: float) -> float:
+        """Value at a coordinate."""
+        return self.low + (coordinate - self.start) / (self.end - self.start) * (self.high - self.low)
+
+    def holds(self, value: float) -> bool:
+        """Whether the value is on the axis."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value on an axis: its coordinate, and whether it lies beyond the axis (-1 below, 0 on it, 1 above)."""
+
+    at: float
+    beyond: int
+
+
+@dataclass(frozen=True)
+class Strip:
+    """K of one row on a fixed axis: before attack, families, worst case with its interval."""
+
+    before: Mark | None
+    worst: Mark | None
+    whisker: tuple[float, float] | None
+    ticks: tuple[tuple[str, float], ...]
+    floor: float
+    original: float
+    one_seed: bool
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One row of the scatter: hollow before attack at y0, filled after the worst attack at y1."""
+
+    name: str
+    x: float
+    y0: float
+    y1: float
+    left_of_axis: bool
+    bound: bool
+    below_gate: bool
+    control: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label and the shot it names; ``led`` there by a line, or right beside it."""
+
+    text: str
+    x: float
+    y: float
+    to_x: float
+    to_y: float
+    led: bool
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Utility kept against knowledge removed, before and after the worst attack."""
+
+    x: Axis
+    y: Axis
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    gate: float
+    shots: tuple[Shot, ...]
+    tags: tuple[Tag, ...]
+    frontier_before: str
+    frontier_after: str
+
+
+def strip(line: Line) -> Strip:
+    """The strip of one row: 0 (floor) to 100 (original) with a tenth on either side."""
+    axis = Axis(*KNOWLEDGE_RANGE, 7, STRIP_WIDTH - 7)
+    whisker = line.k_star.interval
+    values = [(c.family, c.estimate.value) for c in line.families]
+    return Strip(
+        before=_mark(axis, line.k_before),
+        worst=_mark(axis, line.k_star),
+        whisker=(axis.place(whisker.low), axis.place(whisker.high)) if whisker else None,
+        ticks=tuple((family, axis.place(value)) for family, value in values if value is not None),
+        floor=axis.place(0.0),
+        original=axis.place(1.0),
+        one_seed=len(line.row.seeds) == 1,
+    )
+
+
+def _mark(axis: Axis, estimate: Estimate) -> Mark | None:
+    value = estimate.value
+    if value is None:
+        return None
+    return Mark(axis.place(value), 0 if axis.holds(value) else (1 if value > axis.high else -1))
+
+
+def scatter(table: Table) -> Scatter | None:
+    """The trade-off of a board, None where no method row has all three numbers."""
+    lines = [n for n in table.lines if n.k_star.value is not None and n.utility.value is not None]
+    lines = [n for n in lines if n.k_before.value is not None]
+    if not any(n.row.card.role == "method" for n in lines):
+        return None
+    utilities = [_value(n.utility) for n in lines]
+    low = math.floor((min(utilities) - 0.02) * 20) / 20
+    high = min(max(1.03, math.ceil((max(utilities) + 0.01) * 50) / 50), 1.3)
+    x = Axis(min(max(low, UTILITY_SHOWN_FROM[0]), UTILITY_SHOWN_FROM[1]), high, 70, SCATTER_WIDTH - LABEL_MARGIN)
+    y = Axis(*KNOWLEDGE_RANGE, SCATTER_HEIGHT - 46, 14)
+    shots = tuple(_shot(n, x, y) for n in lines)
+    compared = [n for n in lines if _compared(n)]
+    steps = range(math.ceil(x.low * 20), math.floor(x.high * 20) + 1)
+    return Scatter(
+        x=x,
+        y=y,
+        x_ticks=tuple((x.place(i / 20), f"{i * 5}") for i in steps),
+        y_ticks=tuple((y.place(i / 5), f"{i * 20}") for i in range(6)),
+        gate=x.place(UTILITY_GATE),
+        shots=shots,
+        tags=_tags(shots, x, y),
+        frontier_before=_staircase([(n.utility, n.k_before) for n in compared], x, y),
+        frontier_after=_staircase([(n.utility, n.k_star) for n in compared], x, y),
+    )
+
+
+def _compared(line: Line) -> bool:
+    """Rows that may stand on a frontier: neither a lower bound of K* nor a broken model is an achievement."""
+    return line.row.card.role == "method" and not line.row.gaps and line.row.section != "below_utility"
+
+
+def _shot(line: Line, x: Axis, y: Axis) -> Shot:
+    utility, before, worst = _value(line.utility), _value(line.k_before), _value(line.k_star)
+    removed = f"knowledge removed {percent(1 - before)} before attack, {percent(1 - worst)} after the worst"
+    return Shot(
+        name=line.row.label.text,
+        x=x.place(utility),
+        y0=y.place(1 - before),
+        y1=y.place(1 - worst),
+        left_of_axis=utility < x.low,
+        bound=bool(line.row.gaps),
+        below_gate=line.row.section == "below_utility",
+        control="" if line.row.card.role == "method" else line.row.card.role,
+        words=f"{line.row.label.text}: utility {percent(utility)}, {removed}",
+    )
+
+
+def _staircase(points: Sequence[tuple[Estimate, Estimate]], x: Axis, y: Axis) -> str:
+    """SVG path of the non-dominated set: for each utility, the most that any row with at least it has removed."""
+    placed = sorted(((_value(u), 1 - _value(k)) for u, k in points), reverse=True)
+    path: list[str] = []
+    best = -math.inf
+    for utility, removed in placed:
+        if removed <= best:
+            continue
+        path.append(f"M{x.place(utility)} {y.start}V{y.place(removed)}" if not path else f"V{y.place(removed)}")
+        best = removed
+        rest = [u for u, r in placed if r > removed]
+        path.append(f"H{x.place(max(rest)) if rest else x.place(UTILITY_GATE)}")
+    return "".join(path)
+
+
+def _tags(shots: Sequence[Shot], x: Axis, y: Axis) -> tuple[Tag, ...]:
+    """At most eight names in the margin, pushed apart; the controls and the rows that removed most after attack."""
+    wanted = sorted(shots, key=lambda s: (not s.control, s.below_gate, s.y1, s.name))[:MAX_LABELS]
+    beside = [Tag(shorten(s.name), s.x + 10, s.y1 + 4, s.x, s.y1, False) for s in wanted if s.left_of_axis]
+    ordered = sorted((s for s in wanted if not s.left_of_axis), key=lambda s: (s.y1, -s.x, s.name))
+    heights = _apart([shot.y1 + 4 for shot in ordered], y.end + 8, y.start)
+    at = x.end + 16
+    led = [Tag(shorten(s.name), at, h, s.x, s.y1, True) for s, h in zip(ordered, heights, strict=True)]
+    return (*led, *beside)
+
+
+def _apart(heights: Sequence[float], top: float, bottom: float) -> list[float]:
+    """The nearest heights in the same order that leave a line between neighbours, within top and bottom if they fit."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + LABEL_HEIGHT if placed else top))
+    limit = bottom
+    for i in reversed(range(len(placed))):
+        placed[i] = round(min(placed[i], limit), 1)
+        limit = placed[i] - LABEL_HEIGHT
+    return placed
+
+
+def shorten(name: str, limit: int = LABEL_CHARACTERS) -> str:
+    """A name for a figure, cut visibly; the table has it whole."""
+    return name if len(name) <= limit else name[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def tint(value: float | None) -> int:
+    """Step 0 to 6 of the heat map for a K between 0 and 1."""
+    return 0 if value is None else min(6, max(0, int(value * 7)))
+
+
+def _value(estimate: Estimate) -> float:
+    if estimate.value is None:
+        raise ValueError("A row without this number was to be drawn.")
+    return estimate.value

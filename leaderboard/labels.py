@@ -1,0 +1,56 @@
+"""Names for specifications that share a name: the parameters in which they differ, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from harness.cell import Spec, digest
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a page calls a component: its name and, if others share the name, what sets it apart."""
+
+    name: str
+    variant: str = ""
+
+    @property
+    def text(self) -> str:
+        """Name and variant in one line."""
+        return f"{self.name} ({self.variant})" if self.variant else self.name
+
+
+def key_of(spec: Spec) -> str:
+    """Identity of a specification."""
+    return digest(asdict(spec))
+
+
+def labels_of(specs: Sequence[Spec]) -> dict[str, Label]:
+    """A distinct label for each distinct specification, by its key."""
+    distinct = {key_of(spec): spec for spec in specs}
+    return {key: Label(spec.name, _variant(key, spec, list(distinct.values()))) for key, spec in distinct.items()}
+
+
+def parameters(spec: Spec) -> dict[str, str]:
+    """Every parameter in the spelling of the page, in order of name."""
+    return {name: _spell(value) for name, value in sorted(spec.params.items())}
+
+
+def _variant(key: str, spec: Spec, specs: Sequence[Spec]) -> str:
+    rivals = [other for other in specs if other.name == spec.name and key_of(other) != key]
+    if not rivals:
+        return ""
+    parts = [f"{n}={v}" for n, v in parameters(spec).items() if any(parameters(o).get(n) != v for o in rivals)]
+    if any(other.version != spec.version for other in rivals):
+        parts.append(f"v{spec.version}")
+    same = [o for o in rivals if parameters(o) == parameters(spec) and o.version == spec.version]
+    return ", ".join([*parts, key[:6]] if same or not parts else parts)
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return "(" + ", ".join(_spell(item) for item in value) + ")"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "not set" if value is None else str(value)

@@ -1,0 +1,206 @@
+"""What the page of one board says and draws, assembled from its table; every sentence here is derived from records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.record import Provenance, Record
+from leaderboard.board import SECTIONS, Board, Outcome, Section
+from leaderboard.export import slug
+from leaderboard.figures import Scatter, Strip, scatter, strip
+from leaderboard.knowledge import Ruler, value_of
+from leaderboard.panels import Panels, small_multiples
+from leaderboard.spelling import number, percent
+from leaderboard.table import Line, Table
+
+SECTION_TITLES: dict[Section, str] = {
+    "reference": "Controls",
+    "ranked": "Ranked",
+    "below_utility": "Below the utility gate (u < 90 %)",
+    "not_unlearned": "Not unlearned (K(0) > 25 %)",
+    "incomplete": "Incomplete: K* is a lower bound",
+}
+SECTION_WORDS: dict[Section, str] = {
+    "reference": "control",
+    "ranked": "ranked",
+    "below_utility": "below the utility gate",
+    "not_unlearned": "not unlearned",
+    "incomplete": "incomplete",
+}
+_ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "nearest to the never-learned"}
+_FIXED_COLUMNS = 10
+
+
+@dataclass(frozen=True)
+class ScoreColumn:
+    """A raw score as a column of the table of other scores."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
+class BoardPage:
+    """Everything the templates need for one board."""
+
+    slug: str
+    table: Table
+    sections: tuple[tuple[Section, str, tuple[tuple[Line, Strip], ...]], ...]
+    scatter: Scatter | None
+    panels: tuple[Panels, ...]
+    scores: tuple[ScoreColumn, ...]
+    leaks: tuple[str, ...]
+
+    @property
+    def board(self) -> Board:
+        """The derived board."""
+        return self.table.board
+
+    @property
+    def relearns(self) -> bool:
+        """Whether a ranked relearning attack was run, so that T50 and X have columns."""
+        return "relearn" in self.table.families
+
+    @property
+    def columns(self) -> int:
+        """Columns of the main table."""
+        return _FIXED_COLUMNS + len(self.table.families) + 2 * self.relearns + len(self.leaks)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Headline forget scores."""
+        return tuple(gauge.name for gauge in self.board.scale.forget["test"])
+
+    @property
+    def selection(self) -> str:
+        """Which items attacks were selected on."""
+        return self.board.scale.selection_split
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether no row has more than one seed."""
+        return all(len(row.seeds) == 1 for row in self.board.rows)
+
+    @property
+    def not_applicable(self) -> str:
+        """Reasons of attacks that have no meaning here."""
+        reasons = sorted({(o.attack.label.text, o.not_applicable) for o in _outcomes(self.board) if o.not_applicable})
+        return "".join(f"; {attack}: {reason}" for attack, reason in reasons)
+
+    @property
+    def starts(self) -> str:
+        """From where to where the ranked rows start; empty where they start alike."""
+        return "" if self.table.starts is None else " to ".join(percent(k) for k in self.table.starts)
+
+    @property
+    def summary(self) -> str:
+        """How many rows stand, and the state of the lead."""
+        methods = [line for line in self.table.lines if line.row.card.role == "method"]
+        attacks = sum(a.card.ranked for a in self.board.attacks)
+        seeds = sorted({seed for row in self.board.rows for seed in row.seeds})
+        counted = f"{_plural(len(methods), 'method row')} under {_plural(attacks, 'ranked attack')}"
+        scope = f"{counted}, {_plural(len(seeds), 'unlearning seed')}. "
+        leaders = [line for line in methods if line.rank]
+        if not leaders:
+            return scope + "No row passes the gates with all attacks run, so nothing is ranked."
+        best = leaders[0]
+        tied = sum(line.rank.tied_with_best for line in leaders if line.rank) - 1
+        lead = f"{len(leaders)} of them ranked; {best.row.label.text} leaves least under its worst attack "
+        return scope + lead + f"(K* {percent(best.k_star.value)}" + (f", tied with {tied} more)." if tied else ").")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Statements about the scale: the ends of every gauge, what could not be used, how attacks were selected."""
+        scale = self.board.scale
+        ruler = Ruler(scale, value_of)
+        found = [
+            f"{g.name}: original {number(float(g.top(value_of)), 3)}, floor {number(float(g.floor(value_of)), 3)} "
+            f"(chance {number(g.chance, 3)}"
+            + (f", never-learned {number(float(g.control(value_of)), 3)})." if g.references else ").")
+            for g in ruler.scale.forget["test"]
+        ]
+        found += [f"{name} is not used for K or u: {reason}." for name, reason in scale.unusable.items()]
+        if not self.board.has_original:
+            found.append("The original model has no record without attack, so K and u are not defined.")
+        if not self.board.references:
+            found.append("There is no never-learned model before attack: the floor is chance, and X is not defined.")
+        if scale.selection_split == "test":
+            found.append("There are no dev scores: the stop of each attack was selected on the reported items.")
+        return tuple(found)
+
+    @property
+    def metric_gaps(self) -> tuple[tuple[str, str], ...]:
+        """Metrics that have no meaning on this benchmark, with the reason."""
+        return tuple(
+            sorted({gap for r in self.board.records for m in r.measurements for gap in m.not_applicable.items()})
+        )
+
+
+def page_of(table: Table) -> BoardPage:
+    """Assemble one board's page."""
+    grouped: dict[Section, list[tuple[Line, Strip]]] = {section: [] for section in SECTIONS}
+    for line in table.lines:
+        grouped[line.row.section].append((line, strip(line)))
+    sections = tuple((s, SECTION_TITLES[s], tuple(grouped[s])) for s in SECTIONS if grouped[s])
+    return BoardPage(
+        slug=slug(table),
+        table=table,
+        sections=sections,
+        scatter=scatter(table),
+        panels=small_multiples(table),
+        scores=_score_columns(table),
+        leaks=tuple(sorted({name for line in table.lines for name in line.leaks})),
+    )
+
+
+def provenance_of(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """What made these numbers, as (heading, text); the date is the newest record's, so that builds repeat exactly."""
+    if not records:
+        return []
+    stamps = [r.provenance for r in records]
+    packages = sorted({f"{name} {p.packages[name]}" for p in stamps for name in _SHOWN if name in p.packages})
+    return [
+        ("Newest record", max(p.started for p in stamps)),
+        ("Cells", str(len({r.id for r in records}))),
+        ("Harness", _counted(_source(p) for p in stamps)),
+        ("Device", _counted(f"{p.device}, {p.dtype}, {_plural(p.threads, 'thread')}" for p in stamps)),
+        ("Software", ", ".join([*sorted({f"Python {p.python}" for p in stamps}), *packages])),
+        (
+            "Plugins",
+            ", ".join(sorted({f"{name} {v}" for p in stamps for name, v in p.distributions.items()})) or "none",
+        ),
+    ]
+
+
+_SHOWN = ("torch", "transformers", "lm-eval", "numpy", "peft")
+
+
+def _source(stamp: Provenance) -> str:
+    changed = " with uncommitted changes" if stamp.dirty else ""
+    return f"{stamp.harness_version}, commit {stamp.commit[:12] or 'unknown'}{changed}"
+
+
+def _counted(texts: Iterable[str]) -> str:
+    counts = Counter(texts)
+    return "; ".join(text if len(counts) == 1 else f"{text} ({n} cells)" for text, n in sorted(counts.items()))
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _outcomes(board: Board) -> list[Outcome]:
+    return [outcome for row in board.rows for outcome in row.outcomes]
+
+
+def _score_columns(table: Table) -> tuple[ScoreColumn, ...]:
+    found = {}
+    for row in table.board.rows:
+        for measurement in row.before.values():
+            for name, score in measurement.scores.items():
+                if score.split == "test":
+                    role = "headline " if score.headline else ""
+                    found[name] = ScoreColumn(name, f"{role}{score.axis} {_ARROWS[score.better]}, n = {score.n}")
+    return tuple(found[name] for name in sorted(found))

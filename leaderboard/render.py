@@ -1,0 +1,157 @@
+"""Records to a folder: one self-contained page and its data files, written whole or not at all.
+
+The page holds no script and asks nothing of the network; its style sheet is inside it, allowed by its hash. Everything
+that a record says is escaped, and an expression that would print None or an unformatted float is an error here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+import unicodedata
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.cell import Spec
+from harness.record import Cost, Record
+from leaderboard import spelling
+from leaderboard.board import Outcome
+from leaderboard.derive import boards_of
+from leaderboard.export import score_rows, summary_rows, to_csv, to_json
+from leaderboard.figures import tint
+from leaderboard.labels import parameters
+from leaderboard.page import SECTION_WORDS, BoardPage, page_of, provenance_of
+from leaderboard.stats import DRAWS
+from leaderboard.table import tabulate
+
+FAMILY_NAMES = {
+    "relearn": "Relearn, forget text",
+    "finetune": "Fine-tune, other text",
+    "edit": "Edit of weights",
+    "activation": "Activation",
+    "prompt": "Prompt",
+}
+ROLE_NAMES = {"original": "original model", "reference": "never-learned model"}
+
+
+def build(records: Sequence[Record], out: Path, *, problems: Sequence[str] = ()) -> Path:
+    """Write ``out/index.html`` and ``out/data/``.
+
+    Args:
+        records: All records to show, in any order.
+        out: Folder to write into; made if absent. Other files in it are left alone.
+        problems: Files that held no record to be trusted, each with the reason.
+
+    Returns:
+        Path of the page.
+    """
+    pages = tuple(page_of(tabulate(board)) for board in boards_of(records))
+    for page in pages:
+        for name, text in _downloads(page).items():
+            _write(out / "data" / name, text)
+    _write(out / "index.html", html(pages, records, problems=problems))
+    return out / "index.html"
+
+
+def html(pages: Sequence[BoardPage], records: Sequence[Record], *, problems: Sequence[str] = ()) -> str:
+    """The whole page as text."""
+    style = files("leaderboard").joinpath("static", "page.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            pages=pages,
+            problems=sorted(problems),
+            provenance=provenance_of(records),
+            draws=spelling.number(pages[0].table.draws if pages else DRAWS, 0),
+            style=Markup(style),  # our own file, not data
+            style_hash=f"sha256-{digest}",
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates with escaping always on (a name ending in .j2 would switch a selective one off)."""
+    env = Environment(
+        loader=PackageLoader("leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.globals |= {"family_names": FAMILY_NAMES, "role_names": ROLE_NAMES, "section_words": SECTION_WORDS}
+    env.filters |= {
+        "coordinate": lambda value: f"{value:.1f}".removesuffix(".0"),
+        "count_of": spelling.count,
+        "first_cost": _first_cost,
+        "leak": spelling.leak,
+        "mebibytes": spelling.mebibytes,
+        "percent": spelling.percent,
+        "rank": spelling.rank,
+        "ratio": spelling.ratio,
+        "raw_error": spelling.raw_error,
+        "raw_score": spelling.raw_score,
+        "seconds": spelling.seconds,
+        "settings": _settings,
+        "spread": spelling.spread,
+        "stop": _stop,
+        "tint": tint,
+        "tokens": spelling.tokens,
+    }
+    return env
+
+
+def _printable(value: object) -> object:
+    """Let through what a page may print; control characters become visible."""
+    if value is None or isinstance(value, float):
+        raise TypeError(f"The page was about to print {value!r}; give the template a spelling for it.")
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs") else c for c in value)
+    return value
+
+
+def _first_cost(costs: Mapping[int, Cost]) -> Cost | None:
+    return next(iter(costs.values()), None)
+
+
+def _settings(spec: Spec) -> str:
+    return ", ".join(f"{name}={value}" for name, value in parameters(spec).items())
+
+
+def _stop(outcome: Outcome) -> str:
+    """Where the attack was at its selected stop; of several seeds, where it left most."""
+    point = max(outcome.stops.values(), key=lambda stop: stop.k).measurement.point
+    tokens = f"{spelling.number(point.budget, 0)} tokens" if point.budget else ""
+    return ", ".join(part for part in (point.series, tokens) if part)
+
+
+def _downloads(page: BoardPage) -> dict[str, str]:
+    return {
+        f"{page.slug}.csv": to_csv(summary_rows(page.table)),
+        f"{page.slug}-scores.csv": to_csv(list(score_rows(page.table))),
+        f"{page.slug}.json": to_json(page.table),
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

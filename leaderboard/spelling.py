@@ -1,0 +1,90 @@
+"""How values are spelt on the page: percentages with one decimal, a true minus sign, words where there is no number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from leaderboard.curves import HalfLife
+from leaderboard.table import Estimate, Line
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+_SYMMETRIC = 0.15  # sides of an interval that differ by more are written out
+
+
+def number(value: float, decimals: int = 1) -> str:
+    """A number with a fixed count of decimals, thousands separated, and no negative zero."""
+    text = f"{value:,.{decimals}f}"
+    negative = text.startswith("-") and any(c in "123456789" for c in text)
+    return MINUS + text[1:] if negative else text.lstrip("-")
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage without its sign; a dash where nothing was measured."""
+    return NOTHING if value is None else number(100 * value)
+
+
+def spread(estimate: Estimate) -> str:
+    """The interval behind a value: a half-width, or both ends where the sides differ; empty where there is none."""
+    if estimate.interval is None or estimate.value is None:
+        return ""
+    down, up = estimate.value - estimate.interval.low, estimate.interval.high - estimate.value
+    if abs(up - down) <= _SYMMETRIC * max(up, down, 1e-12) or max(up, down) < 0.0005:
+        return f"\N{PLUS-MINUS SIGN}{number(100 * (up + down) / 2)}"
+    return f"[{percent(estimate.interval.low)}, {percent(estimate.interval.high)}]"
+
+
+def rank(line: Line) -> str:
+    """Rank interval of a ranked row, a dash for all others."""
+    if line.rank is None:
+        return NOTHING
+    low, high = line.rank.low, line.rank.high
+    return str(low) if low == high else f"{low}{NOTHING}{high}"
+
+
+def tokens(half: HalfLife | None) -> str:
+    """T50 in forget tokens, with the sign that says it was not reached."""
+    if half is None:
+        return NOTHING
+    return f"> {number(half.tokens, 0)}" if half.censored else number(half.tokens, 0)
+
+
+def ratio(value: float | None) -> str:
+    """A cost ratio."""
+    return NOTHING if value is None else f"{number(value)}\N{MULTIPLICATION SIGN}"
+
+
+def seconds(value: float) -> str:
+    """A duration, to a tenth below a minute."""
+    if value < 60:
+        return f"{number(value)} s"
+    return f"{number(value / 60)} min"
+
+
+def count(value: float) -> str:
+    """A count; a fraction (half a forward pass) keeps one decimal."""
+    return number(value, 0 if math.isclose(value, round(value)) else 1)
+
+
+def mebibytes(value: float) -> str:
+    """Bytes as MiB."""
+    return f"{number(value / 2**20, 0)} MiB"
+
+
+def raw_score(pair: tuple[float, float] | None) -> str:
+    """A raw score in its own unit."""
+    return NOTHING if pair is None else number(pair[0], 3)
+
+
+def raw_error(pair: tuple[float, float] | None) -> str:
+    """The standard error of a raw score."""
+    return "" if pair is None else f"\N{PLUS-MINUS SIGN}{number(pair[1], 3)}"
+
+
+def leak(leaks: Mapping[str, float], name: str) -> str:
+    """A signed relative difference in percent."""
+    value = leaks.get(name)
+    if value is None:
+        return NOTHING
+    return f"+{number(value)}" if value > 0.05 else number(value)
