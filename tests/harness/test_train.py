@@ -108,9 +108,10 @@ def test_padding_is_never_a_target() -> None:
     assert torch.equal(batch.labels == -100, batch.attention_mask == 0)
 
 
-def test_micro_batches_hold_the_rows_in_order_without_spare_padding() -> None:
-    pieces = micro_batches(pad(ROWS, pad_id=0), 2)
-    assert [tuple(piece.input_ids.shape) for piece in pieces] == [(2, 5), (2, 4)]
+def test_micro_batches_hold_rows_of_like_length_without_spare_padding() -> None:
+    pieces = micro_batches(pad(ROWS, pad_id=0, index=range(4)), 2)
+    assert [tuple(piece.input_ids.shape) for piece in pieces] == [(2, 5), (2, 3)]
+    assert [piece.index.tolist() for piece in pieces] == [[0, 2], [1, 3]]
 
 
 def test_token_nll_equals_the_naive_loop(model: Any) -> None:
