@@ -1,0 +1,185 @@
+"""`pocket-muse`: MUSE's questions about invented news, on a model of a million parameters that ships with the package.
+
+Split by article: attackers see *train* articles, settings are chosen on *dev*, the board shows *test*. Invariant: no
+scored question, continuation or membership text is in anything an attacker sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.api import (
+    AttackerData,
+    Axis,
+    BenchmarkCard,
+    Corpora,
+    Direction,
+    Engine,
+    Evaluation,
+    Item,
+    Prompts,
+    Score,
+    Split,
+    param,
+)
+from harness.benchmarks.content import read_lines, sha256_of
+from harness.errors import UserError
+from harness.metrics.membership import auc, auc_stderr, min_k
+from harness.metrics.rouge import rouge_l
+
+FOLDER = Path(__file__).parent / "pocket" / "muse"
+FILES = ("documents.jsonl", "items.jsonl")
+SPLITS: tuple[Split, ...] = ("dev", "test")
+SHARE = 0.4
+"""K of Min-K%: MUSE's headline is 40 % (muse_bench@54719c5 privleak)."""
+ANSWER_TOKENS = 3
+CONTINUATION_TOKENS = 48
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A score over what the model writes: its items, its meaning, and how much is written."""
+
+    name: str
+    axis: Axis
+    better: Direction
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4)
+def _rows(path: Path) -> list[Row]:
+    return read_lines(path)
+
+
+@dataclass(frozen=True)
+class PocketMUSE:
+    """Invented news: verbatim memory, knowledge never asked in training, membership, utility; pocket scale."""
+
+    version: ClassVar[int] = 1
+
+    folds: tuple[int, ...] = param(
+        (1, 2, 3, 4),
+        "Which disjoint forget folds are to be forgotten, attacked and scored: (1,) to (1, 2, 3, 4) for scalability, "
+        "one after the other for sustainability (MUSE criteria 5 and 6).",
+        ge=1,
+        le=4,
+    )
+
+    def __post_init__(self) -> None:
+        if not self.folds or sorted(set(self.folds)) != list(self.folds):
+            raise UserError(f"folds={self.folds} is not an ascending list of folds. Give for example 1,2.")
+
+    def card(self) -> BenchmarkCard:
+        """Title, scale and notice."""
+        return BenchmarkCard("Pocket MUSE", "pocket", MODEL, NOTICE, NOTES)
+
+    def identity(self) -> dict[str, str]:
+        """Digests of the shipped texts and of both models."""
+        names = [
+            *FILES,
+            *(f"{m}/{f}" for m in ("target", "reference") for f in ("model.safetensors", "tokenizer.json")),
+        ]
+        return {name: sha256_of(FOLDER / name) for name in names}
+
+    def target(self) -> str:
+        """Folder of the model that learned everything."""
+        return str(FOLDER / "target")
+
+    def reference(self) -> str:
+        """Folder of the model that never met the forget set."""
+        return str(FOLDER / "reference")
+
+    def corpora(self) -> Corpora:
+        """Articles, briefs and dispatches of the chosen folds; retained texts without the articles that are scored."""
+        return Corpora(self._texts("forget"), self._texts("retain"))
+
+    def attacker_data(self, reference_lr: float) -> AttackerData:
+        """Train articles of the chosen folds with their solved questions, and texts that hold no scored fact."""
+        return AttackerData(
+            forget=self._texts("forget", "train"),
+            near=self._texts("near"),
+            unrelated=self._texts("unrelated"),
+            items=self._items("attacker"),
+            utility_items=self._items("attacker_utility"),
+            reference_lr=reference_lr,
+        )
+
+    def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
+        """ROUGE-L of continuations and answers, and Min-40% of dispatches met in training against others."""
+        scores = {
+            **self._written(engine, prompts, Written("verbmem", "forget", "lower", CONTINUATION_TOKENS)),
+            **self._written(engine, prompts, Written("knowmem_forget", "forget", "lower", ANSWER_TOKENS, ("\n",))),
+            **self._written(engine, prompts, Written("knowmem_retain", "utility", "higher", ANSWER_TOKENS, ("\n",))),
+            "min_k_auc": self._membership(engine, prompts),
+        }
+        return Evaluation(scores)
+
+    def _written(self, engine: Engine, prompts: Prompts, what: Written) -> dict[str, Score]:
+        """ROUGE-L F1 of the greedy continuation of every item, on dev and on test."""
+        items = {split: self._items(what.name, split) for split in SPLITS}
+        every = [item for split in SPLITS for item in items[split]]  # one call: both splits share the decoding steps
+        asked = [prompts.before + item.prompt + prompts.after for item in every]
+        written = engine.generate(asked, max_tokens=what.max_tokens, stop=what.stop)
+        f1 = [score.f1 for score in rouge_l([item.answer for item in every], written)]
+        dev = len(items["dev"])
+        per_split: dict[Split, list[float]] = {"dev": f1[:dev], "test": f1[dev:]}
+        return {
+            what.name if split == "test" else f"dev_{what.name}": Score.mean_of(
+                values, axis=what.axis, better=what.better, split=split, headline=True
+            )
+            for split, values in per_split.items()
+        }
+
+    def _membership(self, engine: Engine, prompts: Prompts) -> Score:
+        """P(a dispatch met in training looks more member-like than one never met), by Min-40%."""
+        members, others = self._texts("forget", "wire"), self._texts("hold_out")
+        logprobs = engine.loglikelihood([(prompts.before, text) for text in [*members, *others]])
+        values = [min_k(row, SHARE) for row in logprobs]
+        value = auc(values[: len(members)], values[len(members) :])
+        error = auc_stderr(value, len(members), len(others))
+        return Score(value, error, len(values), better="zero", axis="privacy", chance=0.5)
+
+    def _texts(self, use: str, role: str | None = None) -> list[str]:
+        """Documents of one use (of the chosen folds where it has folds) and, if given, one role."""
+        return [
+            row["text"]
+            for row in _rows(FOLDER / "documents.jsonl")
+            if row["use"] == use and (role is None or row["role"] == role) and self._chosen(row)
+        ]
+
+    def _items(self, use: str, role: str | None = None) -> list[Item]:
+        """Items of one use (of the chosen folds where it has folds) and, if given, one role."""
+        return [
+            Item(row["prompt"], row["answer"])
+            for row in _rows(FOLDER / "items.jsonl")
+            if row["use"] == use and (role is None or row["role"] == role) and self._chosen(row)
+        ]
+
+    def _chosen(self, row: Row) -> bool:
+        return row["fold"] == 0 or row["fold"] in self.folds
+
+
+MODEL = "Llama of 1.08 million parameters (4 layers of width 128), trained from scratch on invented news"
+NOTICE = (
+    "Pocket scale: a model of a million parameters and an invented world. These numbers compare methods on this page "
+    "with each other; they say nothing about large models."
+)
+NOTES = (
+    "VerbMem: ROUGE-L F1 between an article and the greedy continuation (at most 48 tokens) of its first 32 tokens.",
+    "KnowMem: ROUGE-L F1 of short greedy answers to questions that stood in no training text; the question format was "
+    "learned on other articles. Residual knowledge K is the larger one of both: knowledge left in any form counts.",
+    "Utility is KnowMem on retained articles that methods do not see: their retain texts are about other articles.",
+    "Membership: short dispatches were met three times in training, so that the AUC of Min-40% can move both ways; "
+    "Here AUC is the chance that a trained dispatch looks more member-like than one of the same making that was never "
+    "trained: above 0.5 betrays training, below betrays unlearning; MUSE reports one minus this number.",
+    "The reference model took the same steps from the same start over the same retain texts; its batches only lacked "
+    "the forget rows.",
+    "Limits: facts are single invented words, all dispatches are scored and none is shown to attackers, and questions "
+    "ask one fact at a time.",
+)
