@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from harness.api import STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
-from harness.cell import Cell
+from harness.cell import Cell, Spec, digest
 
 SCHEMA = 1
 
@@ -169,7 +169,10 @@ def measured(record: Record) -> Record:
 __all__ = [
     "SCHEMA",
     "AttackCard",
+    "BenchmarkCard",
+    "Cell",
     "Cost",
+    "Family",
     "Measurement",
     "MethodCard",
     "Point",
@@ -178,6 +181,8 @@ __all__ = [
     "Record",
     "RecordError",
     "Score",
+    "Spec",
+    "digest",
     "dumps",
     "loads",
     "measured",

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.api import BenchmarkCard, Family
-from harness.cell import Spec
-from harness.record import AttackCard, Cost, Measurement, MethodCard, Record
+from harness.record import AttackCard, BenchmarkCard, Cost, Family, Measurement, MethodCard, Record, Spec
 from leaderboard.curves import Curve, HalfLife
 from leaderboard.knowledge import Scale, mean
 from leaderboard.labels import Label

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.cell import Spec
-from harness.record import Measurement, Record
+from harness.record import Measurement, Record, Spec
 from leaderboard.knowledge import Ruler, half_knowledge_tokens, mean
 from leaderboard.labels import key_of
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.api import BenchmarkCard
-from harness.record import Cost, Measurement, MethodCard, Record
+from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
 from leaderboard.knowledge import Ruler, Value, mean, scale_of, select, value_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from harness.cell import Spec, digest
+from harness.record import Spec, digest
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.cell import Spec
-from harness.record import Cost, Record
+from harness.record import Cost, Record, Spec
 from leaderboard import spelling
 from leaderboard.board import Outcome
 from leaderboard.derive import boards_of

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.api import Family
-from harness.record import Measurement, Score
+from harness.record import Family, Measurement, Score
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.knowledge import Draws, Gauge, Ruler, Value, mean, value_of
 from leaderboard.stats import (
