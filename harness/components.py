@@ -84,8 +84,8 @@ def rebuild(kind: Kind, spec: Spec, runtime: Mapping[str, object]) -> Any:  # no
 
 def component_class(kind: Kind, name: str) -> type:
     """The class of an installed component, checked for the two things everything else relies on."""
-    cls = registry.load(kind, name)
     entry = registry.find(kind, name)
+    cls = registry.imported(entry)
     if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise UserError(
             f"The {kind} '{name}' of {entry.provider} is not a frozen dataclass. "

@@ -77,16 +77,24 @@ def load(kind: Kind, name: str) -> type:
     Raises:
         UserError: Unknown, claimed twice, or its plugin cannot be imported (named with version and cause).
     """
-    entry = find(kind, name)
-    loaded = attempt(lambda: EntryPoint(name, entry.path, f"harness.{kind}s").load())
+    return imported(find(kind, name))
+
+
+def imported(entry: Entry) -> type:
+    """The class of an entry.
+
+    Raises:
+        UserError: Its plugin cannot be imported, or the entry does not name a class.
+    """
+    loaded = attempt(EntryPoint(entry.name, entry.path, f"harness.{entry.kind}s").load)
     if isinstance(loaded, Fault):
         raise UserError(
-            f"The {kind} '{name}' comes from {entry.provider} ({entry.path}), which cannot be imported: "
-            f"{loaded.reason}. Repair or uninstall {entry.distribution}, or leave '{name}' out."
-        )
+            f"The {entry.kind} '{entry.name}' comes from {entry.provider} ({entry.path}), which cannot be imported: "
+            f"{loaded.reason}. Repair or uninstall {entry.distribution}, or leave '{entry.name}' out."
+        ) from loaded.error
     if not isinstance(loaded, type):
         raise UserError(
-            f"The {kind} '{name}' of {entry.provider} points at {entry.path}, which is not a class. "
+            f"The {entry.kind} '{entry.name}' of {entry.provider} points at {entry.path}, which is not a class. "
             f"Its entry point must name a class."
         )
     return loaded
@@ -94,7 +102,8 @@ def load(kind: Kind, name: str) -> type:
 
 def listing(kind: Kind) -> tuple[Listed, ...]:
     """Every installed name, each imported on its own, with its summary or with the reason why it is broken."""
-    return tuple(_listed(entry) for entry in installed(kind))
+    entries = installed(kind)
+    return tuple(_listed(entry, [other for other in entries if other.name == entry.name]) for entry in entries)
 
 
 def broken(kind: Kind) -> dict[str, str]:
@@ -124,8 +133,10 @@ def _entry(kind: Kind, point: EntryPoint) -> Entry:
     return Entry(kind, point.name, name, version, point.value)
 
 
-def _listed(entry: Entry) -> Listed:
-    cls = attempt(lambda: load(entry.kind, entry.name))
+def _listed(entry: Entry, namesakes: list[Entry]) -> Listed:
+    if len(namesakes) > 1:
+        return Listed(entry, "", _claimed_twice(namesakes))
+    cls = attempt(lambda: imported(entry))
     if isinstance(cls, Fault):
         return Listed(entry, "", cls.reason)
     return Listed(entry, summary(cls), "")

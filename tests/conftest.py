@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.api import LM
+from harness.grid import Grid
 from harness.lm import load_lm, save_lm
+from harness.plan import Plan, make_plan
 from harness.pretrain import tiny_llama, train_tokenizer
 from harness.store import Store
 
@@ -65,3 +67,17 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 def fake_world(distribution: Callable[..., Path]) -> None:
     """The distribution of ``tests/harness/fake_world.py`` is installed."""
     distribution("fake-world", FAKE_WORLD)
+
+
+@pytest.fixture
+def plan_of(fake_world: None, tiny_models: Path) -> Callable[..., Plan]:
+    """Makes a plan of one fake method under one fake attack on the tiny model, without the controls."""
+
+    def plan(method: str = "nudge", attack: str = "drift", **settings: object) -> Plan:
+        chosen = {"benchmark.fake-bench.folder": str(tiny_models)}
+        chosen |= {f"method.{method}.{key}": value for key, value in settings.items() if key != "odd"}
+        chosen |= {"attack.odd.how": settings["odd"]} if "odd" in settings else {}
+        whole = make_plan(Grid(methods=(method,), attacks=(attack,), benchmarks=("fake-bench",), overrides=chosen))
+        return Plan(tuple(item for item in whole.cells if item.cell.method.name == method), (), ())
+
+    return plan

@@ -46,7 +46,7 @@ def serve(link: Connection, task: Task, logs: Path, threads: int | None) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tqdm.set_lock(threading.RLock())  # its default is a system semaphore, which a killed process leaves behind
-    faulthandler.enable()  # a crash in native code leaves its Python stack in the cell's log
+    faulthandler.enable(all_threads=False)  # a crash in native code leaves its Python stack in the cell's log
     if threads:
         torch.set_num_threads(threads)
     with suppress(EOFError, ConnectionError):

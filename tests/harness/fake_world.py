@@ -108,7 +108,8 @@ class Misbehave:
     how: str = param("raise", "What goes wrong.", choices=("raise", "nan", "abort", "exit", "rename"))
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
-        print("about to misbehave", flush=True)
+        sys.stdout.write("about to misbehave\n")
+        sys.stdout.flush()
         if self.how == "raise":
             raise RuntimeError("no gradient today")
         if self.how == "nan":

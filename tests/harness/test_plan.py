@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.grid import Grid
+from harness.plan import Plan, make_plan
+
+Install = Callable[..., Path]
+pytestmark = pytest.mark.usefixtures("fake_world")
+
+
+@pytest.fixture
+def settings(tiny_models: Path) -> dict[str, object]:
+    return {"benchmark.fake-bench.folder": str(tiny_models)}
+
+
+def planned(settings: dict[str, object], **chosen: object) -> Plan:
+    small = {"methods": ("nudge",), "attacks": ("drift",), "benchmarks": ("fake-bench",)}
+    return make_plan(Grid(**{**small, **chosen}, overrides=settings))
+
+
+def names(plan: Plan, kind: str) -> set[str]:
+    return {getattr(item.cell, kind).name for item in plan.cells}
+
+
+def test_controls_and_the_empty_attack_are_added_and_said_to_be(settings: dict[str, object]) -> None:
+    plan = planned(settings)
+    assert names(plan, "method") == {"none", "reference", "nudge"}
+    assert names(plan, "attack") == {"none", "drift"}
+    assert plan.added == ("method none", "method reference", "attack none")
+
+
+def test_all_means_everything_that_is_installed_and_works(settings: dict[str, object], distribution: Install) -> None:
+    points = {"harness.methods": {"brk": "brk_plugin:M"}}
+    distribution("broken-dist", points, files={"brk_plugin.py": "raise ImportError('no')\n"})
+    assert {"nudge", "misbehave", "none"} <= names(planned(settings, methods=("all",)), "method")
+    assert "brk" not in names(planned(settings, methods=("all",)), "method")
+
+
+def test_a_broken_plugin_that_is_asked_for_by_name_stops_the_plan(
+    settings: dict[str, object], distribution: Install
+) -> None:
+    points = {"harness.methods": {"brk": "brk_plugin:M"}}
+    distribution("broken-dist", points, files={"brk_plugin.py": "raise ImportError('no')\n"})
+    with pytest.raises(UserError, match=r"broken-dist 1\.0"):
+        planned(settings, methods=("brk",))
+
+
+def test_every_row_starts_before_any_row_goes_on(settings: dict[str, object]) -> None:
+    rows = [item.cell.unlearn_id for item in planned(settings, seeds=(0, 1)).cells]
+    count = len(set(rows))
+    assert len(set(rows[:count])) == count
+
+
+def test_a_name_typed_twice_is_one_row(settings: dict[str, object]) -> None:
+    twice, once = planned(settings, methods=("nudge", "nudge")), planned(settings)
+    assert [item.id for item in twice.cells] == [item.id for item in once.cells]
+
+
+def test_a_plan_travels_to_workers(settings: dict[str, object]) -> None:
+    plan = planned(settings)
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_presets_of_the_benchmark_are_part_of_the_cell(settings: dict[str, object]) -> None:
+    cell = next(item.cell for item in planned(settings).cells if item.cell.method.name == "nudge")
+    assert cell.method.params["steps"] == 7
+
+
+def test_a_runtime_setting_is_kept_but_changes_no_id(settings: dict[str, object]) -> None:
+    plain, patient = planned(settings), planned({**settings, "method.nudge.pause_s": 3})
+    assert [item.id for item in plain.cells] == [item.id for item in patient.cells]
+    assert {"pause_s": 3.0} in [item.runtime["method"] for item in patient.cells]
+
+
+def test_a_setting_that_changes_numbers_changes_the_id_of_its_rows_only(settings: dict[str, object]) -> None:
+    plain, other = planned(settings), planned({**settings, "method.nudge.scale": 0.5})
+    before = {item.id for item in plain.cells}
+    moved = {item.cell.method.name for item in other.cells if item.id not in before}
+    assert moved == {"nudge"}
+
+
+def test_a_benchmark_without_a_reference_has_no_such_row_and_says_so(settings: dict[str, object]) -> None:
+    plan = planned({**settings, "benchmark.fake-bench.references": False})
+    assert "reference" not in names(plan, "method")
+    assert plan.omitted == ("fake-bench · reference: the benchmark has no never-learned model.",)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"methods": ("nudgee",)}, r"No method named 'nudgee' .* Did you mean 'nudge'\?"),
+        ({"benchmarks": ("fake-bnch",)}, r"Did you mean 'fake-bench'\?"),
+        ({"engine": "transformer"}, r"No engine named 'transformer' .* Did you mean 'transformers'\?"),
+        ({"methods": ()}, r"The grid is empty: it has no methods"),
+        ({"seeds": (), "attacks": ()}, r"no attacks and no seeds"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(settings: dict[str, object], chosen: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        planned(settings, **chosen)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"method.nudge.scale": "abc"}, r"method\.nudge\.scale = 'abc' is not float"),
+        ({"method.nudge.scale": -1}, r"must be greater than 0"),
+        ({"method.nudge.scal": 1}, r"Did you mean 'scale'"),
+        ({"method.misbehave.how": "nan"}, r"'misbehave' is not in this grid"),
+        ({"method.nuge.scale": 1}, r"Did you mean 'nudge'"),
+        (
+            {"benchmark.fake-bench.folder": "/nowhere"},
+            r"target model at /nowhere/target, where there is no config\.json",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(
+    settings: dict[str, object], setting: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        planned({**settings, **setting})

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.api import BenchmarkCard, Evaluation, Point, Score, Threat
+from harness.cell import Cell, Spec
+from harness.errors import UserError
+from harness.failure import Failure
+from harness.record import SCHEMA, AttackCard, Cost, Measurement, MethodCard, Provenance, Record, dumps
+from harness.store import Store
+
+
+def cell(attack: str = "none", seed: int = 0) -> Cell:
+    return Cell(Spec("bench", 1), Spec("npo", 1, {"beta": 0.1}), Spec(attack, 1), Spec("engine", 1), seed)
+
+
+def record(attack: str = "none", seed: int = 0) -> Record:
+    score = Score.mean_of([0.0, 1.0, 1.0], axis="forget", better="lower")
+    seen = Measurement(Point(0), "ab" * 32, Evaluation({"mcq": score}).scores)
+    measured = cell(attack, seed)
+    return Record(
+        schema=SCHEMA,
+        id=measured.id,
+        cell=measured,
+        benchmark=BenchmarkCard("Bench", "pocket", "a model", "pocket"),
+        method=MethodCard("Forgets.", "method", "ascent", ""),
+        attack=AttackCard("Attacks.", "none", Threat("none", "none"), ""),
+        measurements=(seen,),
+        not_applicable="",
+        reference_lr=1e-4,
+        unlearn_cost=Cost(),
+        attack_cost=Cost(),
+        provenance=Provenance("0", "", False, "3", {}, {}, "cpu", "float32", 1, ""),
+    )
+
+
+def test_a_record_lies_under_benchmark_and_method_and_is_found_by_id(store: Store) -> None:
+    kept = record("relearn", seed=2)
+    path = store.put(kept)
+    assert path == store.root / "bench" / "npo" / f"relearn.s2.{kept.id}.json"
+    assert store.get(kept.id) == kept
+    assert store.ids() == {kept.id}
+
+
+def test_a_cell_that_is_not_finished_has_no_record(store: Store) -> None:
+    assert store.get(record().id) is None
+
+
+def test_names_that_climb_stay_inside_the_folder(store: Store) -> None:
+    evil = replace(cell(), benchmark=Spec("../../etc", 1), attack=Spec("..", 1))
+    path = store.put(replace(record(), cell=evil, id=evil.id))
+    assert store.root.resolve() in path.resolve().parents
+
+
+SPOILT = {
+    "truncated": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "not text": lambda text: "\udcff",
+    "NaN": lambda text: text.replace('"value":0.6666666666666666', '"value":NaN'),
+    "another cell's id": lambda text: text.replace(record().id, "0" * 20),
+    "unknown key": lambda text: text.replace('{"attack":', '{"extra":1,"attack":', 1),
+    "a list": lambda text: "[]",
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_spoilt_record_is_reported_by_path_not_trusted_and_not_deleted(store: Store, how: str) -> None:
+    path = store.put(record())
+    spoilt = SPOILT[how](path.read_text())
+    path.write_text(spoilt, errors="surrogateescape")
+    assert store.ids() == frozenset()
+    assert [problem.path for problem in store.problems()] == [path]
+    assert path.read_text(errors="surrogateescape") == spoilt
+
+
+def test_a_spoilt_record_is_set_aside_when_its_cell_is_finished_again(store: Store) -> None:
+    path = store.put(record())
+    path.write_text("half a rec")
+    store.put(record())
+    assert store.get(record().id) == record()
+    assert [problem.path.read_text() for problem in store.problems()] == ["half a rec"]
+
+
+def test_a_second_file_of_one_cell_is_a_problem_and_the_first_counts(store: Store) -> None:
+    path = store.put(record())
+    copy = store.root / "copied.json"
+    copy.write_text(path.read_text())
+    assert len(store.records()) == 1
+    assert [problem.path for problem in store.problems()] == [copy]
+
+
+def test_a_record_with_nan_is_refused_before_anything_is_written(store: Store) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.put(replace(record(), reference_lr=float("nan")))
+    assert not list(store.root.rglob("*.json"))
+
+
+def write_on_a_full_disk(root: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+    try:
+        Store(root).put(record())
+    except UserError as error:
+        sys.exit(0 if "could not be written: File too large" in str(error) else 1)
+    sys.exit(2)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(store: Store) -> None:
+    child = multiprocessing.get_context("fork").Process(target=write_on_a_full_disk, args=(store.root,))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+    assert [path for path in store.root.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="could not be written: Not a directory"):
+        Store(tmp_path / "file").put(record())
+
+
+def test_a_finished_cell_forgets_its_failure_and_its_log(store: Store) -> None:
+    failed = record()
+    store.put_failure(Failure(failed.cell, "raised", str(store.log(failed.id))))
+    store.logs.mkdir()
+    store.log(failed.id).write_text("trace")
+    assert [failure.reason for failure in store.failures()] == ["raised"]
+    store.put(failed)
+    assert (store.failures(), store.log(failed.id).exists()) == ((), False)
+
+
+def test_failures_logs_and_scratch_are_no_records(store: Store) -> None:
+    store.put_failure(Failure(cell(), "raised", "log"))
+    (store.scratch / "range").mkdir(parents=True)
+    (store.scratch / "range" / "x.json").write_text("{}")
+    assert (store.records(), store.problems()) == ((), ())
+
+
+def test_two_runs_on_one_folder_are_refused_with_the_owner_named(store: Store) -> None:
+    with store.lock(), pytest.raises(UserError, match=f"in use by process {os.getpid()} on "), Store(store.root).lock():
+        pass
+
+
+def test_the_lock_ends_with_its_process(store: Store) -> None:
+    code = "import os, sys; from harness.store import *; Store(Path(sys.argv[1])).lock().__enter__(); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
+    with store.lock():
+        assert (store.root / ".lock").read_text().startswith(f"process {os.getpid()} ")
+
+
+def test_what_a_killed_run_left_half_written_is_removed_by_the_next(store: Store) -> None:
+    path = store.put(record())
+    partial = path.with_name(f".{path.name}.123.partial")
+    partial.write_text(dumps(record())[:50])
+    with store.lock():
+        assert not partial.exists()
+    assert store.ids() == {record().id}
