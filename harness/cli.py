@@ -110,10 +110,13 @@ def check(
     json: Json = False,
 ) -> None:
     """Check that a plugin keeps the contract: it runs twice on the benchmark's model, as it is configured."""
+    from transformers.utils.logging import disable_progress_bar
+
     from harness.console import print_json, print_table
     from harness.flags import settings_of
     from harness.testing import check_installed
 
+    disable_progress_bar()
     results = check_installed(kind, name, benchmark=on, settings=settings_of(setting or (), example="steps=20"))
     if json:
         print_json([{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results])
@@ -243,16 +246,19 @@ def _plan(
 
 def _render(results: Path, out: Path) -> None:
     """Render what the folder holds; files that are no records are named and left out."""
-    from leaderboard.render import build
-
     from harness.console import complain, say
     from harness.store import Store
+    from leaderboard.render import build
 
     store = Store(results)
-    records, problems = store.records(), store.problems()
+    records = store.records()
+    problems = [f"{problem.path.relative_to(results)} {problem.reason}" for problem in store.problems()]
     for problem in problems:
-        complain(f"{problem.path} {problem.reason}")
+        complain(f"{results}: {problem}")
     if not records:
         complain(f"No finished cell in {results}, so there is nothing to render.")
         return
-    say(f"Leaderboard: {build(records, out)}")
+    try:
+        say(f"Leaderboard: {build(records, out, problems=problems)}")
+    except OSError as error:
+        raise UserError(f"The site cannot be written to {out}: {error.strerror}. Choose another folder.") from error

@@ -45,7 +45,7 @@ class AttackTrial:
         before: The model before.
         first: The stops of the first run.
         second: The stops of the second run, with the global generators elsewhere.
-        seconds: CPU seconds of the first run, looking included.
+        seconds: CPU seconds of the second run, looking included.
         not_applicable: The reason, if the attack says that it has no meaning on this benchmark.
     """
 
@@ -78,14 +78,13 @@ def observe(attack: Attack, benchmark: Benchmark, *, reference_lr: float, seed: 
     """Attack the original model twice and look at it at every stop."""
     data = benchmark.attacker_data(reference_lr)
     before = snapshot(load_lm(benchmark.target()))
-    start = time.process_time()
     try:
         first = _stops(attack, benchmark, data, seed=seed, state=1)
-        seconds = time.process_time() - start
+        start = time.process_time()
         second = _stops(attack, benchmark, data, seed=seed, state=2)
     except NotApplicable as reason:
         return AttackTrial(attack, before, (), (), 0.0, str(reason) or "no reason given")
-    return AttackTrial(attack, before, first, second, seconds)
+    return AttackTrial(attack, before, first, second, time.process_time() - start)
 
 
 def _stops(attack: Attack, benchmark: Benchmark, data: AttackerData, *, seed: int, state: int) -> tuple[Stop, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from harness.api import (
     Point,
     Prompts,
     Score,
+    Split,
     Threat,
     param,
 )
@@ -70,18 +71,15 @@ class TinyBenchmark:
         return AttackerData(FORGET[:8], RETAIN[:4], RETAIN[4:8], items[:4], items[4:], reference_lr)
 
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
-        halves = {"dev": NAMES[8:16], "test": NAMES[16:24]}
-        scores = {}
-        for split, names in halves.items():
-            asked = [f"{prompts.before}Which colour has {name}? It is{prompts.after}" for name in names]
-            rows = engine.choices(asked, [[f" {colour}" for colour in COLOURS]] * len(asked))
-            values = [float(row.index(max(row)) == 0) for row in rows]
-            for axis, better in (("forget", "lower"), ("utility", "higher")):
-                name = f"{axis}_{split}"
-                scores[name] = Score.mean_of(
-                    values, axis=axis, better=better, split=split, headline=True, chance=0.25 * (axis == "forget")
-                )
-        return Evaluation(scores)
+        return Evaluation(_scores(engine, prompts, NAMES[8:16], "dev") | _scores(engine, prompts, NAMES[16:], "test"))
+
+
+def _scores(engine: Engine, prompts: Prompts, names: Sequence[str], split: Split) -> dict[str, Score]:
+    asked = [f"{prompts.before}Which colour has {name}? It is{prompts.after}" for name in names]
+    rows = engine.choices(asked, [[f" {colour}" for colour in COLOURS]] * len(asked))
+    values = [float(row.index(max(row)) == 0) for row in rows]
+    forget = Score.mean_of(values, axis="forget", better="lower", split=split, headline=True, chance=0.25)
+    return {f"forget_{split}": forget, f"utility_{split}": replace(forget, axis="utility", better="higher", chance=0.0)}
 
 
 @dataclass(frozen=True)
