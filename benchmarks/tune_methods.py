@@ -24,10 +24,11 @@ from harness.lm import load_lm
 
 Fields = Mapping[str, object]
 
-SHARED: Fields = {"steps": 60, "warmup": 10, "batch_size": 8, "max_tokens": 160}
+SHARED: Fields = {"steps": 60, "warmup": 10, "batch_size": 8, "max_tokens": 160, "accumulation": 2}
 KEEP: Fields = {**SHARED, "retain": "kl", "retain_batch_size": 16, "retain_weight": 1.0}
-NPO: Fields = {**KEEP, "reduce": "sum", "beta": 0.02, "forget_weight": 0.3, "lr": 4e-4}
-STABLEUN: Fields = {key: value for key, value in NPO.items() if key != "retain_weight"} | {"retain_feedback": 1.0}
+SUM: Fields = {**KEEP, "reduce": "sum", "beta": 0.02, "forget_weight": 0.3, "lr": 4e-4}
+MEAN: Fields = {**KEEP, "reduce": "mean", "beta": 0.5, "forget_weight": 1.0, "lr": 3e-4}
+STABLEUN: Fields = {key: value for key, value in MEAN.items() if key != "retain_weight"} | {"retain_feedback": 1.0}
 RMU: Fields = {**SHARED, "retain_batch_size": 16, "layer": 1, "train_layers": (0, 1), "adaptive": 6.0, "alpha": 50.0}
 
 
@@ -38,15 +39,14 @@ def grid(base: Fields, **choices: Sequence[object]) -> list[Fields]:
 
 TRIALS: Mapping[str, Sequence[Fields]] = {
     "npo": [
-        NPO,
-        *grid(NPO, lr=[6e-4]),
-        *grid(NPO, forget_weight=[1.0], lr=[4e-4]),
-        *grid({**NPO, "reduce": "mean", "beta": 0.5, "forget_weight": 1.0}, lr=[3e-4, 6e-4]),
-        *grid(NPO, retain=["gd"]),
+        *grid(SUM, lr=[4e-4, 6e-4]),
+        *grid(SUM, forget_weight=[1.0]),
+        *grid(MEAN, lr=[3e-4, 6e-4]),
+        *grid(SUM, retain=["gd"]),
     ],
     "graddiff": grid(KEEP, forget_weight=[0.1, 0.3], lr=[2e-4, 4e-4]),
     "rmu": [*grid(RMU, lr=[1e-3, 2e-3, 4e-3])],
-    "npo_sam": grid(NPO, rho=[0.03, 0.1, 0.3]),
+    "npo_sam": grid(MEAN, rho=[0.03, 0.1, 0.3]),
     "stableun": grid(STABLEUN, rho=[0.03, 0.1, 0.3]),
     "ga": grid({**SHARED, "steps": 20, "warmup": 0}, lr=[5e-5, 1e-4, 2e-4, 4e-4]),
 }

@@ -14,6 +14,9 @@ from torch import Tensor
 from harness.api import LM, Corpora, param
 from harness.train import descend, encode, gradient, mean_nll, scaled, stream, trainable
 
+POCKET: Mapping[str, object] = {"lr": 2e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
+"""High on purpose: ascent alone destroys the model, as published, and stays the board's anchor for collapse."""
+
 
 @dataclass(frozen=True)
 class GA:
@@ -29,7 +32,7 @@ class GA:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2210.01504"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``-NLL(forget)``."""

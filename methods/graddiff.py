@@ -23,6 +23,19 @@ from harness.train import (
     trainable,
 )
 
+POCKET: Mapping[str, object] = {
+    "lr": 2e-4,
+    "steps": 60,
+    "warmup": 10,
+    "forget_weight": 0.1,
+    "retain": "kl",
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""Chosen on dev items: docs/pocket_tuning.md."""
+
 
 @dataclass(frozen=True)
 class GradDiff:
@@ -42,7 +55,7 @@ class GradDiff:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2203.12817"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``-forget_weight * NLL(forget) + retain_weight * L(retain)``."""

@@ -27,6 +27,20 @@ from harness.train import (
     trainable,
 )
 
+POCKET: Mapping[str, object] = {
+    "lr": 3e-4,
+    "steps": 60,
+    "warmup": 10,
+    "beta": 0.5,
+    "reduce": "mean",
+    "retain": "kl",
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""Chosen on dev items: docs/pocket_tuning.md."""
+
 
 @dataclass(frozen=True)
 class NPO:
@@ -48,7 +62,7 @@ class NPO:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "preference"
     citation: ClassVar[str] = "2404.05868"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * NPO(forget) + retain_weight * L(retain)``."""

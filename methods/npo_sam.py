@@ -40,6 +40,22 @@ def worst_direction(
     return [g * (rho_rel * w.detach().norm() / (g.norm() + 1e-12)) for w, g in zip(params, uphill, strict=True)]
 
 
+POCKET: Mapping[str, object] = {
+    "lr": 3e-4,
+    "steps": 60,
+    "warmup": 10,
+    "rho": 0.1,
+    "beta": 0.5,
+    "retain_weight": 1.0,
+    "retain": "kl",
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""Chosen on dev items: docs/pocket_tuning.md."""
+
+
 @dataclass(frozen=True)
 class NPOSAM:
     """NPO with sharpness-aware minimisation of its forget term."""
@@ -62,7 +78,7 @@ class NPOSAM:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2502.05374"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * max_eps NPO(forget; w + eps) + retain_weight * L(retain; w)``."""

@@ -49,6 +49,22 @@ def tokens(batch: Batch) -> int:
     return int(batch.attention_mask.sum())
 
 
+POCKET: Mapping[str, object] = {
+    "lr": 2e-3,
+    "steps": 60,
+    "warmup": 10,
+    "layer": 1,
+    "train_layers": (0, 1),
+    "adaptive": 6.0,
+    "alpha": 50.0,
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""Chosen on dev items: docs/pocket_tuning.md."""
+
+
 @dataclass(frozen=True)
 class RMU:
     """Representation misdirection: scramble one layer's activations on forget documents, keep them on the others."""
@@ -70,7 +86,7 @@ class RMU:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2403.03218"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``mean |h(forget) - c u|^2 / D + alpha * mean |h(retain) - h0(retain)|^2 / D``."""

@@ -83,6 +83,22 @@ class Average:
             torch._foreach_lerp_(self.weights, [weight.detach() for weight in params], 1 - self.decay)
 
 
+POCKET: Mapping[str, object] = {
+    "lr": 3e-4,
+    "steps": 60,
+    "warmup": 10,
+    "rho": 0.1,
+    "beta": 0.5,
+    "retain_feedback": 1.0,
+    "retain": "kl",
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""Chosen on dev items: docs/pocket_tuning.md."""
+
+
 @dataclass(frozen=True)
 class StableUN:
     """Feedback-guided multi-point unlearning: NPO that also forgets at perturbed weights (reconstruction)."""
@@ -117,7 +133,7 @@ class StableUN:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2509.20230"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
 
     def __post_init__(self) -> None:
         """Check what bounds on single fields cannot."""
