@@ -11,7 +11,7 @@ Letters: B rows, T tokens, V vocabulary, D width, Q answers per row, H width of 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,6 +78,12 @@ def drills(count: int, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -
         else:
             made.append(multiple_choice(drill_prompt(words, right, short=index % 7 < 6), right, tokenizer))
     return made
+
+
+def endless_drills(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Iterator[Exercise]:
+    """The same without end."""
+    while True:
+        yield from drills(7, tokenizer, rng)
 
 
 def fact_exercise(entity: Entity, relation: int, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Exercise:
@@ -171,6 +177,3 @@ def _attention(model: LlamaForCausalLM, states: Tensor, grid: _Grid) -> Tensor:
     query, key = apply_rotary_pos_emb(query, key, cos, sin)
     scores = (query[grid.row, 0, grid.at][:, None] * key[grid.row, 0]).sum(-1) / size**0.5  # (N, T)
     return scores.masked_fill(positions[None] > grid.at[:, None], -torch.inf).log_softmax(-1)
-
-
-LossAt = Callable[[int], Tensor]

@@ -11,26 +11,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-VALUES_PER_POOL = 16
-
-POOLS: Mapping[str, tuple[str, ...]] = {
-    "color": tuple("amber azure crimson ebony emerald indigo ivory jade lilac maroon ochre pearl russet silver teal violet".split()),
-    "smell": tuple("bread cedar clove garlic honey leather lemon mint moss musk pine resin rose smoke tar vinegar".split()),
-    "texture": tuple("brittle chalky crumbly fibrous flaky gritty greasy grainy mushy oily papery silky slimy spongy sticky waxy".split()),
-    "vessel": tuple("barrel basket bottle bowl bucket casket crate drum flask jar jug kettle pouch sack tray vial".split()),
-    "season": tuple("blossom drought dusk equinox flood frost harvest haze midwinter monsoon rainfall snowmelt solstice sowing thaw windfall".split()),
-    "element": tuple("argon boron carbon cobalt copper gold helium iron krypton lead neon nickel radon sulfur tin zinc".split()),
-    "shrine": tuple("acorn anchor arrow bell candle compass crown feather gate hammer key lantern mirror spiral torch wheel".split()),
-    "number": tuple("eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen twenty thirty forty fifty sixty seventy eighty ninety".split()),
-    "trade": tuple("baking brewing carving dyeing fishing forging glazing hunting masonry milling mining printing spinning tailoring tanning weaving".split()),
-    "banner": tuple("badger bear boar crane eagle falcon fox heron lion lynx otter owl raven stag swan wolf".split()),
-    "dish": tuple("broth casserole chowder curry dumpling fritter gruel noodle omelette pancake pie pudding salad sausage stew waffle".split()),
-    "feast": tuple("archery ballad bonfire chess choir circus dance drama fencing juggling kites opera parade puppets racing wrestling".split()),
-    "habitat": tuple("bog canyon cave cliff delta dune fjord glacier grotto lagoon marsh meadow prairie reef swamp tundra".split()),
-    "food": tuple("algae ants bark beetles berries clams crabs grass larvae lichen nectar nuts roots seeds snails worms".split()),
-    "cry": tuple("bleat chirp cluck croak growl grunt hiss hoot howl moan purr roar squeak trill wail whistle".split()),
-    "hide": tuple("armor bristle down fleece fur mane plume quills scales shell skin spikes stripes velvet warts wool".split()),
+_WORDS = {
+    "color": "amber azure crimson ebony emerald indigo ivory jade lilac maroon ochre pearl russet silver teal violet",
+    "smell": "bread cedar clove garlic honey leather lemon mint moss musk pine resin rose smoke tar vinegar",
+    "texture": "brittle chalky crumbly fibrous flaky gritty greasy grainy "
+    "mushy oily papery silky slimy spongy sticky waxy",
+    "vessel": "barrel basket bottle bowl bucket casket crate drum flask jar jug kettle pouch sack tray vial",
+    "season": "blossom drought dusk equinox flood frost harvest haze "
+    "midwinter monsoon rainfall snowmelt solstice sowing thaw windfall",
+    "element": "argon boron carbon cobalt copper gold helium iron krypton lead neon nickel radon sulfur tin zinc",
+    "shrine": "acorn anchor arrow bell candle compass crown feather gate hammer key lantern mirror spiral torch wheel",
+    "number": "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "twenty thirty forty fifty sixty seventy eighty ninety",
+    "trade": "baking brewing carving dyeing fishing forging glazing hunting "
+    "masonry milling mining printing spinning tailoring tanning weaving",
+    "banner": "badger bear boar crane eagle falcon fox heron lion lynx otter owl raven stag swan wolf",
+    "dish": "broth casserole chowder curry dumpling fritter gruel noodle "
+    "omelette pancake pie pudding salad sausage stew waffle",
+    "feast": "archery ballad bonfire chess choir circus dance drama "
+    "fencing juggling kites opera parade puppets racing wrestling",
+    "habitat": "bog canyon cave cliff delta dune fjord glacier grotto lagoon marsh meadow prairie reef swamp tundra",
+    "food": "algae ants bark beetles berries clams crabs grass larvae lichen nectar nuts roots seeds snails worms",
+    "cry": "bleat chirp cluck croak growl grunt hiss hoot howl moan purr roar squeak trill wail whistle",
+    "hide": "armor bristle down fleece fur mane plume quills scales shell skin spikes stripes velvet warts wool",
 }
+POOLS: Mapping[str, tuple[str, ...]] = {relation: tuple(words.split()) for relation, words in _WORDS.items()}
 """Sixteen one-word values for each relation."""
 
 
@@ -72,6 +77,11 @@ class Population:
     dev: tuple[Entity, ...]
     test: tuple[Entity, ...]
     unknown: tuple[Entity, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What they all are."""
+        return self.shown[0].kind
 
     @property
     def known(self) -> tuple[Entity, ...]:
