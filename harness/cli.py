@@ -15,39 +15,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.errors import UserError
+from harness.options import (
+    KEEP,
+    Attacks,
+    Benchmarks,
+    DataRoot,
+    Engine,
+    ExecutorOption,
+    GridFile,
+    Groups,
+    Json,
+    Kinds,
+    Methods,
+    Model,
+    Name,
+    Results,
+    Seeds,
+    Set,
+    Site,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from harness.plan import Plan
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-
-Groups = Literal["methods", "attacks", "benchmarks", "engines"]
-Kinds = Literal["method", "attack", "benchmark", "engine"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
-Name = Annotated[str, typer.Argument(help="An installed name, as `harness list` shows it.")]
-Methods = Annotated[str | None, typer.Option(help="Names, or 'all' (default). The controls are always added.")]
-Attacks = Annotated[str | None, typer.Option(help="Names, or 'all' (default).")]
-Benchmarks = Annotated[str | None, typer.Option(help="Names, 'pocket' (default: all pocket benchmarks) or 'all'.")]
-Seeds = Annotated[str | None, typer.Option(help="How many (3 means seeds 0, 1, 2), or a list such as 0,5. Default 1.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="kind.name.field=value, such as method.npo.beta=0.2; repeat it.")
-]
-GridFile = Annotated[Path | None, typer.Option("--grid", help="A TOML file with these settings; flags go first.")]
-Engine = Annotated[str | None, typer.Option(help="Which engine scores. Default transformers.")]
-Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.model=... on the chosen benchmarks.")]
-DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
-Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
-Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]
-ExecutorOption = Annotated[
-    Literal["pool", "subprocess", "in-process"] | None,
-    typer.Option(
-        help="pool: long-lived workers (default on CPUs); subprocess: one process per cell (default on a GPU); "
-        "in-process: for debugging."
-    ),
-]
-KEEP = "Keep the unlearned weights under RESULTS/scratch when their row is done."
 
 app = typer.Typer(
     help="Benchmark and leaderboard for LLM unlearning under attack.",
@@ -229,6 +221,30 @@ def leaderboard_build(
     if not results.is_dir():
         raise UserError(f"There is no results folder {results}. Give the one that `harness run` wrote, with --results.")
     _render(results, out)
+
+
+@pocket_app.command("build")
+def pocket_build(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write `wmdp` and `muse` into; it must not hold them already.")],
+    seed: Annotated[int, typer.Option(help="Of the worlds and the models; the shipped ones have the default.")] = 0,
+) -> None:
+    """Rebuild the pocket benchmarks' worlds and models from a seed; nobody needs to, since they are shipped."""
+    from harness.console import say
+    from harness.pocket.build import build_wmdp
+    from harness.pocket.muse import build_muse
+    from harness.progress import building
+
+    builders = {"wmdp": build_wmdp, "muse": build_muse}
+    for name in builders:
+        if (out / name).exists():
+            raise UserError(
+                f"{out / name} exists already, and nothing is overwritten. Choose another folder with --out."
+            )
+    with building() as report:
+        for name, build in builders.items():
+            build(out / name, seed=seed, report=report)
+    say(f"Wrote {', '.join(str(out / name) for name in builders)}.")
 
 
 def _plan(

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from harness.console import duration, say
 from harness.executors import Event, Finished, Started
@@ -90,3 +98,38 @@ def _move_bar(bar: Progress, task: TaskID, tally: Tally, event: Event) -> None:
         completed=tally.done,
         description=f"{tally.left(time.monotonic())} left{failed}   {', '.join(tally.running)}",
     )
+
+
+Report = Callable[[str, int, int], None]
+
+
+@contextmanager
+def building() -> Iterator[Report]:
+    """Yield what a builder should call with a stage, its steps done and its steps in all: a bar, or ten lines."""
+    if not sys.stdout.isatty():
+        yield TenLines()
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console()) as bar:
+        stages: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.update(stages[stage], completed=done)
+
+        yield report
+
+
+class TenLines:
+    """Prints a stage's progress whenever another tenth of it is done."""
+
+    def __init__(self) -> None:
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take a report."""
+        tenth = 10 * done // total
+        if tenth > self._tenths.get(stage, 0):
+            self._tenths[stage] = tenth
+            say(f"{stage}: {done} of {total} steps")

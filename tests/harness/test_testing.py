@@ -285,7 +285,7 @@ def test_a_benchmark_without_a_dev_headline_and_with_a_wrong_mean_fails_both(mod
             return Evaluation(scores)
 
     assert failures(check_benchmark(Crooked(models), TransformersEngine())) == [
-        "has one headline per axis and split: 0 for forget dev",
+        "has headlines for forget and utility: none for forget dev",
         "has well-formed scores: malformed: forget_dev",
     ]
 

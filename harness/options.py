@@ -1,0 +1,36 @@
+"""The flags of the command line with their help, each in one place for every command that takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Groups = Literal["methods", "attacks", "benchmarks", "engines"]
+Kinds = Literal["method", "attack", "benchmark", "engine"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+Name = Annotated[str, typer.Argument(help="An installed name, as `harness list` shows it.")]
+Methods = Annotated[str | None, typer.Option(help="Names, or 'all' (default). The controls are always added.")]
+Attacks = Annotated[str | None, typer.Option(help="Names, or 'all' (default).")]
+Benchmarks = Annotated[str | None, typer.Option(help="Names, 'pocket' (default: all pocket benchmarks) or 'all'.")]
+Seeds = Annotated[str | None, typer.Option(help="How many (3 means seeds 0, 1, 2), or a list such as 0,5. Default 1.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="kind.name.field=value, such as method.npo.beta=0.2; repeat it.")
+]
+GridFile = Annotated[Path | None, typer.Option("--grid", help="A TOML file with these settings; flags go first.")]
+Engine = Annotated[str | None, typer.Option(help="Which engine scores. Default transformers.")]
+Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.model=... on the chosen benchmarks.")]
+DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
+Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
+Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]
+ExecutorOption = Annotated[
+    Literal["pool", "subprocess", "in-process"] | None,
+    typer.Option(
+        help="pool: long-lived workers (default on CPUs); subprocess: one process per cell (default on a GPU); "
+        "in-process: for debugging."
+    ),
+]
+KEEP = "Keep the unlearned weights under RESULTS/scratch when their row is done."

@@ -1,0 +1,86 @@
+"""What a third party does, with nothing of ours edited: write a package, install it, check it, run it, find it ranked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.scaffold import new_package
+
+pytestmark = pytest.mark.slow
+
+Harness = Callable[..., subprocess.CompletedProcess[str]]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside the repository with a method and an attack installed beside it, as `harness new` writes them."""
+    folder = tmp_path_factory.mktemp("home")
+    packages = [new_package("method", "my_method", folder), new_package("attack", "my_attack", folder)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(folder / "site-packages"), *map(str, packages)], check=True, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def harness(home: Path) -> Harness:
+    """Runs the command line in that folder."""
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        env = os.environ | {"PYTHONPATH": str(home / "site-packages"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        line = [sys.executable, "-m", "harness", *arguments]
+        return subprocess.run(line, cwd=home, env=env, capture_output=True, text=True, check=False)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def run(harness: Harness) -> subprocess.CompletedProcess[str]:
+    """A tiny grid with the third party's method under its attack, quantisation and none."""
+    grid = ("--methods", "my_method", "--attacks", "none,quantize,my_attack", "--benchmarks", "pocket-wmdp")
+    return harness("run", *grid, "--workers", "1")
+
+
+@pytest.mark.parametrize(("group", "name"), [("methods", "my_method"), ("attacks", "my_attack")])
+def test_an_installed_package_is_listed_with_its_distribution(harness: Harness, group: str, name: str) -> None:
+    listed = {entry["name"]: entry for entry in json.loads(harness("list", group, "--json").stdout)}
+    assert listed[name]["distribution"] == name.replace("_", "-")
+    assert listed[name]["broken"] == ""
+
+
+def test_its_fields_are_shown(harness: Harness) -> None:
+    shown = json.loads(harness("show", "method", "my_method", "--json").stdout)
+    assert [field["name"] for field in shown["fields"]] == ["steps", "lr", "push"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("method", "my_method"), ("attack", "my_attack")])
+def test_it_conforms(harness: Harness, kind: str, name: str) -> None:
+    done = harness("check", kind, name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_cells_become_records_that_name_its_distribution(run: subprocess.CompletedProcess[str], home: Path) -> None:
+    assert run.returncode == 0, run.stdout + run.stderr
+    path = next((home / "results" / "local").rglob("my_method/my_attack.s0.*.json"))
+    record = json.loads(path.read_text())
+    assert {"my-method", "my-attack"} <= record["provenance"]["distributions"].keys()
+
+
+def test_it_stands_on_the_page(run: subprocess.CompletedProcess[str], home: Path) -> None:
+    data = (home / "site" / "data").glob("*.csv")
+    assert "my_method" in (home / "site" / "index.html").read_text()
+    assert any("my_method" in path.read_text() for path in data)
+
+
+def test_nothing_of_ours_was_edited(run: subprocess.CompletedProcess[str], home: Path) -> None:
+    ours = [
+        path for package in ("harness", "methods", "attacks", "leaderboard") for path in (ROOT / package).rglob("*.py")
+    ]
+    assert not [path for path in ours if "my_method" in path.read_text() and path.name not in ("scaffold.py",)]
