@@ -41,7 +41,7 @@ SHIPPED = (
     "items.jsonl",
     "solved.jsonl",
     *(f"corpora/{name}.jsonl" for name in ("forget", "retain", "attack_forget", "attack_near", "attack_unrelated")),
-    *(f"{model}/{name}" for model in ("target", "reference") for name in ("model.safetensors", "tokenizer.json")),
+    *(f"{model}/{name}" for model in ("target", "reference") for name in ("config.json", "model.safetensors", "tokenizer.json")),
 )
 
 
@@ -115,7 +115,10 @@ class PocketWMDP:
             chosen = max(range(len(logprobs)), key=logprobs.__getitem__)
             hits[question.score, question.split].append(float(chosen == question.right))
         return Evaluation(
-            {score if split == "test" else f"dev_{score}": _score(score, split, hit) for (score, split), hit in hits.items()}
+            {
+                score if split == "test" else f"dev_{score}": _score(score, split, hit)
+                for (score, split), hit in hits.items()
+            }
         )
 
 
