@@ -49,12 +49,7 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     """Makes an installed distribution out of entry points and source files, for this test and its worker processes."""
 
     def install(name: str, points: EntryPoints, *, version: str = "1.0", files: dict[str, str] | None = None) -> Path:
-        site = tmp_path / f"site-{name}"
-        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        groups = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in points.items()]
-        (info / "entry_points.txt").write_text("\n".join(groups))
+        site = write_distribution(tmp_path / f"site-{name}", name, points, version)
         for file, text in (files or {}).items():
             (site / file).write_text(text)
         monkeypatch.syspath_prepend(str(site))
@@ -63,10 +58,26 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     return install
 
 
+def write_distribution(site: Path, name: str, points: EntryPoints, version: str = "1.0") -> Path:
+    """A folder that makes Python see this distribution as installed, once it is on the path."""
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    groups = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()) for group, names in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(groups))
+    return site
+
+
+@pytest.fixture(scope="session")
+def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that makes ``tests/harness/fake_world.py`` an installed distribution."""
+    return write_distribution(tmp_path_factory.mktemp("fake") / "site", "fake-world", FAKE_WORLD)
+
+
 @pytest.fixture
-def fake_world(distribution: Callable[..., Path]) -> None:
+def fake_world(fake_site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The distribution of ``tests/harness/fake_world.py`` is installed."""
-    distribution("fake-world", FAKE_WORLD)
+    monkeypatch.syspath_prepend(str(fake_site))
 
 
 @pytest.fixture

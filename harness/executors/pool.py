@@ -26,8 +26,9 @@ from harness.plan import Planned
 from harness.record import Record
 
 GRACE_S = 5.0
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 STEADY = {"TOKENIZERS_PARALLELISM": "false", "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Read by torch when it is imported, hence set before a worker starts."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Pool:
         task: Executes one cell; pickled once per worker.
         logs: Folder of the cells' logs.
         workers: How many cells run at a time.
-        threads: Threads of each worker; None leaves torch's default.
+        one_thread: Whether each worker computes on one thread, or on as many as torch likes.
         timeout_s: Seconds after which a cell is ended and counts as failed; None waits forever.
         reuse: Whether a worker serves many cells, or is replaced after each.
     """
@@ -46,7 +47,7 @@ class Pool:
     task: Task
     logs: Path
     workers: int
-    threads: int | None = 1
+    one_thread: bool = True
     timeout_s: float | None = None
     reuse: bool = True
 
@@ -78,7 +79,7 @@ class Pool:
             if not worker.planned:
                 return worker
         if len(crew) < self.workers:
-            crew.append(_Worker(self.task, self.logs, self.threads))
+            crew.append(_Worker(self.task, self.logs, one_thread=self.one_thread))
             return crew[-1]
         return None
 
@@ -96,11 +97,11 @@ class Pool:
 class _Worker:
     """The parent's end of one worker process."""
 
-    def __init__(self, task: Task, logs: Path, threads: int | None) -> None:
+    def __init__(self, task: Task, logs: Path, *, one_thread: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self._link, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=serve, args=(theirs, task, logs, threads), daemon=True)
-        with _environment(STEADY | (ONE_THREAD if threads == 1 else {})):
+        self._process: BaseProcess = context.Process(target=serve, args=(theirs, task, logs), daemon=True)
+        with _environment(STEADY | (ONE_THREAD if one_thread else {})):
             self._process.start()
         theirs.close()
         self.planned: Planned | None = None

@@ -22,5 +22,5 @@ class Subprocess:
 
     def __call__(self, cells: Sequence[Planned]) -> Generator[Event, None, None]:
         """Yield what happens to each cell."""
-        pool = Pool(self.task, self.logs, self.workers, threads=None, timeout_s=self.timeout_s, reuse=False)
+        pool = Pool(self.task, self.logs, self.workers, one_thread=False, timeout_s=self.timeout_s, reuse=False)
         return pool(cells)

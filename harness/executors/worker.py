@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import torch
 from tqdm import tqdm  # type: ignore[import-untyped] # it has none
 
 from harness.executors import Task
@@ -34,21 +33,18 @@ def perform(task: Task, planned: Planned, log: Path) -> Record | Failure:
     return Failure(planned.cell, result.reason, str(log))
 
 
-def serve(link: Connection, task: Task, logs: Path, threads: int | None) -> None:
+def serve(link: Connection, task: Task, logs: Path) -> None:
     """The life of a worker process: cells in, results out, until the link is closed or the parent is gone.
 
     Args:
         link: Receives :class:`Planned` or None (the end), sends None when it begins a cell, then its record or failure.
         task: Executes a cell.
         logs: Folder where everything a cell prints goes.
-        threads: Threads that torch may use; None leaves its default.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tqdm.set_lock(threading.RLock())  # its default is a system semaphore, which a killed process leaves behind
     faulthandler.enable(all_threads=False)  # a crash in native code leaves its Python stack in the cell's log
-    if threads:
-        torch.set_num_threads(threads)
     with suppress(EOFError, ConnectionError):
         while (planned := link.recv()) is not None:
             link.send(None)

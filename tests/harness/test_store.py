@@ -9,37 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_tasks import cell, record
 
-from harness.api import BenchmarkCard, Evaluation, Point, Score, Threat
-from harness.cell import Cell, Spec
+from harness.cell import Spec
 from harness.errors import UserError
 from harness.failure import Failure
-from harness.record import SCHEMA, AttackCard, Cost, Measurement, MethodCard, Provenance, Record, dumps
+from harness.record import dumps
 from harness.store import Store
-
-
-def cell(attack: str = "none", seed: int = 0) -> Cell:
-    return Cell(Spec("bench", 1), Spec("npo", 1, {"beta": 0.1}), Spec(attack, 1), Spec("engine", 1), seed)
-
-
-def record(attack: str = "none", seed: int = 0) -> Record:
-    score = Score.mean_of([0.0, 1.0, 1.0], axis="forget", better="lower")
-    seen = Measurement(Point(0), "ab" * 32, Evaluation({"mcq": score}).scores)
-    measured = cell(attack, seed)
-    return Record(
-        schema=SCHEMA,
-        id=measured.id,
-        cell=measured,
-        benchmark=BenchmarkCard("Bench", "pocket", "a model", "pocket"),
-        method=MethodCard("Forgets.", "method", "ascent", ""),
-        attack=AttackCard("Attacks.", "none", Threat("none", "none"), ""),
-        measurements=(seen,),
-        not_applicable="",
-        reference_lr=1e-4,
-        unlearn_cost=Cost(),
-        attack_cost=Cost(),
-        provenance=Provenance("0", "", False, "3", {}, {}, "cpu", "float32", 1, ""),
-    )
 
 
 def test_a_record_lies_under_benchmark_and_method_and_is_found_by_id(store: Store) -> None:
@@ -55,7 +31,7 @@ def test_a_cell_that_is_not_finished_has_no_record(store: Store) -> None:
 
 
 def test_names_that_climb_stay_inside_the_folder(store: Store) -> None:
-    evil = replace(cell(), benchmark=Spec("../../etc", 1), attack=Spec("..", 1))
+    evil = replace(cell("none"), benchmark=Spec("../../etc", 1), attack=Spec("..", 1))
     path = store.put(replace(record(), cell=evil, id=evil.id))
     assert store.root.resolve() in path.resolve().parents
 
@@ -137,7 +113,7 @@ def test_a_finished_cell_forgets_its_failure_and_its_log(store: Store) -> None:
 
 
 def test_failures_logs_and_scratch_are_no_records(store: Store) -> None:
-    store.put_failure(Failure(cell(), "raised", "log"))
+    store.put_failure(Failure(cell("none"), "raised", "log"))
     (store.scratch / "range").mkdir(parents=True)
     (store.scratch / "range" / "x.json").write_text("{}")
     assert (store.records(), store.problems()) == ((), ())
