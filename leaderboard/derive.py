@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record
+from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record, dumps
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
 from leaderboard.knowledge import Ruler, Value, mean, scale_of, select, value_of
@@ -33,12 +33,20 @@ class _Context:
 
 def boards_of(records: Iterable[Record]) -> tuple[Board, ...]:
     """One board per benchmark and engine specification, in order of name; a record given twice counts once."""
-    distinct = {r.id: r for r in sorted(records, key=lambda r: (r.id, r.provenance.started))}
+    copies: dict[str, list[Record]] = {}
+    for record in records:
+        copies.setdefault(record.id, []).append(record)
+    distinct = [_newest(copies[key]) for key in sorted(copies)]
     groups: dict[tuple[str, str, str], list[Record]] = {}
-    for record in distinct.values():
+    for record in distinct:
         cell = record.cell
         groups.setdefault((cell.benchmark.name, key_of(cell.benchmark), key_of(cell.engine)), []).append(record)
     return tuple(_board(group) for _, group in sorted(groups.items(), key=lambda pair: pair[0]))
+
+
+def _newest(copies: Sequence[Record]) -> Record:
+    """One of several records of the same cell, whatever their order."""
+    return copies[0] if len(copies) == 1 else max(copies, key=lambda r: (r.provenance.started, dumps(r)))
 
 
 def _board(records: list[Record]) -> Board:

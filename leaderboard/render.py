@@ -12,10 +12,9 @@ import os
 import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.record import Cost, Record, Spec
@@ -29,6 +28,7 @@ from leaderboard.page import SECTION_WORDS, BoardPage, page_of, provenance_of
 from leaderboard.stats import DRAWS
 from leaderboard.table import tabulate
 
+HERE = Path(__file__).parent
 FAMILY_NAMES = {
     "relearn": "Relearn, forget text",
     "finetune": "Fine-tune, other text",
@@ -60,26 +60,23 @@ def build(records: Sequence[Record], out: Path, *, problems: Sequence[str] = ())
 
 def html(pages: Sequence[BoardPage], records: Sequence[Record], *, problems: Sequence[str] = ()) -> str:
     """The whole page as text."""
-    style = files("leaderboard").joinpath("static", "page.css").read_text(encoding="utf-8")
+    style = (HERE / "static" / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            pages=pages,
-            problems=sorted(problems),
-            provenance=provenance_of(records),
-            draws=spelling.number(pages[0].table.draws if pages else DRAWS, 0),
-            style=Markup(style),  # our own file, not data
-            style_hash=f"sha256-{digest}",
-        )
+    template = environment().get_template("page.html.j2")
+    return template.render(
+        pages=pages,
+        problems=sorted(problems),
+        provenance=provenance_of(records),
+        draws=spelling.number(pages[0].table.draws if pages else DRAWS, 0),
+        style=Markup(style),  # our own file, not data
+        style_hash=f"sha256-{digest}",
     )
 
 
 def environment() -> Environment:
     """Templates with escaping always on (a name ending in .j2 would switch a selective one off)."""
     env = Environment(
-        loader=PackageLoader("leaderboard"),
+        loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from harness.record import Measurement, Score
 from leaderboard.knowledge import Draws, Value
@@ -54,6 +55,8 @@ def item_counts(items: int, draws: int, seed: Sequence[int]) -> NDArray[np.float
 
 def seed_weights(seeds: int, draws: int, seed: Sequence[int]) -> Draws:
     """Weight of each of S seeds in each of B resamples: (B, S), every row sums to one."""
+    if seeds == 1:
+        return np.ones((draws, 1))
     return item_counts(seeds, draws, seed).astype(np.float64) / seeds
 
 
@@ -141,18 +144,20 @@ def ranks(draws: Sequence[Draws]) -> list[Rank]:
         return []
     table = np.stack(draws)  # (R, B)
     tail = (1 - LEVEL) / 2
-    found = []
-    for row in table:
-        lowest = 1 + (table < row).sum(axis=0)  # (B,)
-        highest = (table <= row).sum(axis=0)  # (B,): exact ties share all their places
-        low = int(np.quantile(lowest, tail, method="inverted_cdf"))
-        high = int(np.quantile(highest, 1 - tail, method="inverted_cdf"))
-        found.append(Rank(low, high, bool(np.quantile(row - table[0], tail) <= 0)))
-    return found
+    lowest = rankdata(table, method="min", axis=0)  # (R, B)
+    highest = rankdata(table, method="max", axis=0)  # (R, B): exact ties share all their places
+    lows = np.quantile(lowest, tail, axis=1, method="inverted_cdf")
+    highs = np.quantile(highest, 1 - tail, axis=1, method="inverted_cdf")
+    behind = np.quantile(table - table[0], tail, axis=1)
+    return [Rank(int(lo), int(hi), bool(gap <= 0)) for lo, hi, gap in zip(lows, highs, behind, strict=True)]
 
 
 def detectable_difference(draws: Sequence[Draws]) -> float | None:
     """Half-width that the paired 95 % interval of a difference between two rows has, median over all pairs."""
-    pairs = [(a, b) for i, a in enumerate(draws) for b in draws[i + 1 :]]
-    widths = [1.96 * float(np.std(a - b)) for a, b in pairs]
-    return float(np.median(widths)) if widths else None
+    if len(draws) < 2:
+        return None
+    covariance = np.cov(np.stack(draws), bias=True)  # (R, R)
+    variance = np.diag(covariance)
+    squared = variance[:, None] + variance[None, :] - 2 * covariance  # variance of every paired difference
+    widths = 1.96 * np.sqrt(np.maximum(squared[np.triu_indices(len(draws), 1)], 0.0))
+    return float(np.median(widths))

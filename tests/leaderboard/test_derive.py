@@ -1,0 +1,189 @@
+"""Rows, sections, gaps and worst cases of a derived board."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from synthetic import CARD, controls, demo, record, stop
+
+from harness.record import BenchmarkCard, Record
+from leaderboard.board import Board, Row
+from leaderboard.derive import boards_of
+
+
+def board(*records: Record) -> Board:
+    (only,) = boards_of(records)
+    return only
+
+
+def row(records: list[Record], name: str = "alpha") -> Row:
+    (found,) = [r for r in board(*records).rows if r.label.name == name]
+    return found
+
+
+def attacked(k: float, name: str = "relearn", *, seed: int = 0, method: str = "alpha") -> Record:
+    return record(method, [stop(k, budget=0), stop(k, budget=50)], attack=name, family="relearn", seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("k", "u", "section"),
+    [
+        (0.25, 0.90, "ranked"),
+        (0.10, 0.895, "below_utility"),
+        (0.10, 0.905, "ranked"),
+        (0.255, 0.95, "not_unlearned"),
+        (0.90, 0.10, "below_utility"),
+        (-0.0, 0.90, "ranked"),
+    ],
+)
+def test_gates_decide_the_section_and_utility_is_asked_first(k: float, u: float, section: str) -> None:
+    assert row([*controls(), record(stops=[stop(k, u)])]).section == section
+
+
+@pytest.mark.parametrize(("u", "section"), [(0.899, "below_utility"), (0.901, "ranked")])
+def test_a_thousandth_on_either_side_of_the_gate_decides(u: float, section: str) -> None:
+    measured = stop(0.1)
+    exact = replace(measured.scores["use"], value=u, items=())
+    near = replace(measured, scores={**measured.scores, "use": exact})
+    assert row([*controls(), record(stops=[near])]).section == section
+
+
+def test_a_model_that_did_nothing_is_not_unlearned_and_said_to_be_unchanged() -> None:
+    lazy = row([*controls(), record(stops=[stop(1.0)])])
+    assert (lazy.section, lazy.remarks) == ("not_unlearned", ("not measurably below the original",))
+
+
+def test_the_controls_have_their_own_section_whatever_they_score() -> None:
+    assert [r.section for r in board(*controls()).rows] == ["reference", "reference"]
+
+
+def test_k_star_is_the_largest_over_attacks_and_names_it() -> None:
+    records = [*controls(), record(stops=[stop(0.1)]), attacked(0.3), attacked(0.6, "lora")]
+    found = row(records)
+    assert found.k_star == pytest.approx(0.6)
+    assert found.worst is not None
+    assert found.worst.attack.label.text == "lora"
+
+
+def test_k_star_is_never_below_k_before_attack() -> None:
+    found = row([*controls(), record(stops=[stop(0.2)]), attacked(0.05)])
+    assert found.k_star == pytest.approx(0.2)
+    assert found.worst is None
+
+
+def test_an_attack_that_needs_the_original_model_does_not_count() -> None:
+    diagnostic = record(stops=[stop(0.9)], attack="merge", family="edit", base_model=True)
+    found = row([*controls(), record(stops=[stop(0.1)]), diagnostic])
+    assert found.k_star == pytest.approx(0.1)
+
+
+def test_a_diagnostic_that_is_missing_is_no_gap() -> None:
+    diagnostic = record("other", [stop(0.9)], attack="merge", family="edit", base_model=True)
+    found = row([*controls(), record(stops=[stop(0.1)]), record("other", [stop(0.1)]), diagnostic])
+    assert (found.section, found.gaps) == ("ranked", ())
+
+
+def test_a_row_without_an_attack_that_others_have_is_incomplete_and_says_which() -> None:
+    others = [record("other", [stop(0.1)]), attacked(0.3, method="other")]
+    found = row([*controls(), record(stops=[stop(0.1)]), *others])
+    assert (found.section, found.gaps) == ("incomplete", ("relearn",))
+
+
+def test_a_gap_does_not_save_a_row_from_the_utility_gate() -> None:
+    others = [record("other", [stop(0.1)]), attacked(0.3, method="other")]
+    assert row([*controls(), record(stops=[stop(0.1, 0.5)]), *others]).section == "below_utility"
+
+
+def test_an_attack_missing_on_one_seed_is_a_gap() -> None:
+    records = [record(stops=[stop(0.1)], seed=s) for s in (0, 1)]
+    found = row([*controls(), *records, attacked(0.3, seed=0)])
+    assert found.gaps == ("relearn (seed 1)",)
+
+
+def test_an_attack_without_meaning_here_is_no_gap() -> None:
+    others = [record("other", [stop(0.1)]), attacked(0.3, method="other")]
+    excused = record(attack="relearn", family="relearn", not_applicable="no text to relearn")
+    found = row([*controls(), record(stops=[stop(0.1)]), excused, *others])
+    assert (found.section, found.outcomes[0].state) == ("ranked", "not_applicable")
+
+
+def test_a_row_never_measured_before_attack_is_incomplete() -> None:
+    found = row([*controls(), attacked(0.3)])
+    assert (found.section, found.k_before, found.gaps) == ("incomplete", None, ("the measurement before attack",))
+
+
+def test_without_the_original_nothing_is_ranked() -> None:
+    found = row([record(stops=[stop(0.1)]), attacked(0.3)])
+    assert (found.section, found.k_star) == ("incomplete", None)
+
+
+def test_rows_average_over_seeds() -> None:
+    records = [record(stops=[stop(k, u)], seed=s) for s, (k, u) in enumerate([(0.1, 0.9), (0.2, 1.0)])]
+    found = row([*controls(), *records, attacked(0.3, seed=0), attacked(0.7, seed=1)])
+    assert [found.k_before, found.utility, found.k_star] == pytest.approx([0.15, 0.95, 0.5])
+
+
+def test_two_settings_of_one_method_are_two_rows_named_by_their_difference() -> None:
+    two = [record(stops=[stop(0.1)], params={"beta": b, "lr": 0.001}) for b in (0.1, 0.2)]
+    texts = {r.label.text for r in board(*controls(), *two).rows}
+    assert {"alpha (beta=0.1)", "alpha (beta=0.2)"} <= texts
+
+
+def test_the_unbounded_maximum_ignores_utility() -> None:
+    ruined = record(stops=[stop(0.2), stop(0.9, 0.1)], attack="round", family="edit")
+    (outcome,) = row([*controls(), record(stops=[stop(0.1)]), ruined]).outcomes
+    assert [outcome.k, outcome.unbounded] == pytest.approx([0.2, 0.9])
+
+
+def test_excess_pairs_the_stop_with_the_never_learned_model_at_the_same_budget() -> None:
+    taught = [stop(0.0, budget=0), stop(0.25, budget=50)]
+    mine = record(stops=[stop(0.1, budget=0), stop(0.6, budget=50)], attack="relearn", family="relearn")
+    records = [*controls({"relearn": ("relearn", taught)}), record(stops=[stop(0.1)]), mine]
+    assert row(records).outcomes[0].excess == pytest.approx(0.6 - 0.1 - 0.25)
+
+
+def test_t50_is_the_earliest_over_relearning_curves() -> None:
+    slow = record(stops=[stop(0.0, budget=0), stop(0.5, budget=1000)], attack="slow", family="relearn")
+    fast = record(stops=[stop(0.0, budget=0), stop(0.5, budget=100)], attack="fast", family="relearn")
+    half = row([*controls(), record(stops=[stop(0.0)]), slow, fast]).half_life
+    assert half is not None
+    assert not half.censored
+    assert half.tokens == pytest.approx(100)
+
+
+def test_t50_is_censored_at_the_largest_budget() -> None:
+    curve = record(stops=[stop(0.0, budget=0), stop(0.2, budget=1000)], attack="slow", family="relearn")
+    half = row([*controls(), record(stops=[stop(0.0)]), curve]).half_life
+    assert half is not None
+    assert (half.censored, half.tokens) == (True, 1000)
+
+
+def test_a_curve_starts_from_the_unattacked_model_even_if_the_attack_did_not_measure_it() -> None:
+    late = record(stops=[stop(0.3, budget=100), stop(0.4, budget=200)], attack="slow", family="relearn")
+    (curve,) = row([*controls(), record(stops=[stop(0.1)]), late]).curves
+    assert curve.budgets == (0, 100, 200)
+    assert curve.ks[0] == pytest.approx(0.1)
+
+
+def test_the_order_is_controls_then_ranked_by_worst_case_then_the_other_sections() -> None:
+    names = [r.label.name for r in board(*demo()).rows]
+    assert names == ["original", "never", "steady", "firm", "fragile", "gradient_up", "lazy", "patchy"]
+
+
+def test_neither_the_order_of_records_nor_repetition_matters() -> None:
+    records = demo()
+    shuffled = [*records, *records[:5]]
+    random.Random(0).shuffle(shuffled)
+    assert boards_of(shuffled) == boards_of(records)
+
+
+def test_benchmarks_are_separate_boards() -> None:
+    records = [record(stops=[stop(0.1)]), record(stops=[stop(0.1)], benchmark="other")]
+    assert [b.benchmark.name for b in boards_of(records)] == ["other", "toy"]
+
+
+def test_one_record_cannot_lift_the_pocket_stamp_of_another() -> None:
+    proud = BenchmarkCard("Toy", "full", "a giant", "")
+    assert board(*controls(), record(stops=[stop(0.1)], card=proud)).card == CARD

@@ -1,0 +1,103 @@
+"""Coordinates map back to data."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+from synthetic import controls, demo, record, stop
+
+from harness.record import Record
+from leaderboard.derive import boards_of
+from leaderboard.figures import KNOWLEDGE_RANGE, STRIP_WIDTH, Axis, scatter, shorten, strip, tint
+from leaderboard.panels import small_multiples
+from leaderboard.table import Table, tabulate
+
+
+def table(records: list[Record]) -> Table:
+    (board,) = boards_of(records)
+    return tabulate(board, draws=200)
+
+
+def test_an_axis_undoes_itself() -> None:
+    axis = Axis(-0.1, 1.1, 7, 143)
+    assert axis.datum(axis.place(0.37)) == pytest.approx(0.37, abs=0.5 / 136)
+
+
+def test_strip_marks_map_back_to_k() -> None:
+    axis = Axis(*KNOWLEDGE_RANGE, 7, STRIP_WIDTH - 7)
+    for line in table(demo()).lines:
+        drawn = strip(line)
+        assert drawn.worst is not None
+        assert axis.datum(drawn.worst.at) == pytest.approx(line.k_star.value, abs=0.005)
+
+
+@pytest.mark.parametrize(("k", "beyond"), [(1.0, 0), (-0.3, -1)])
+def test_a_value_beyond_the_axis_stands_on_its_edge_as_such(k: float, beyond: int) -> None:
+    low = stop(0.0)
+    reference = record("never", [stop(0.3)], role="reference")
+    lines = table([controls()[0], reference, record(stops=[low if k < 0 else stop(1.0)])]).lines
+    drawn = strip(next(line for line in lines if line.row.label.name == "alpha"))
+    assert drawn.before is not None
+    assert drawn.before.beyond == beyond
+
+
+def test_scatter_marks_map_back_to_utility_and_knowledge_removed() -> None:
+    board = table(demo())
+    figure = scatter(board)
+    assert figure is not None
+    by_name = {shot.name: shot for shot in figure.shots}
+    for line in board.lines:
+        shot = by_name[line.row.label.text]
+        assert 1 - figure.y.datum(shot.y1) == pytest.approx(line.k_star.value, abs=0.005)
+        assert shot.left_of_axis or figure.x.datum(shot.x) == pytest.approx(line.utility.value, abs=0.005)
+
+
+def test_names_beside_the_scatter_do_not_overlap() -> None:
+    crowd = [record(f"m{i}", [stop(0.1, 0.95)]) for i in range(8)]
+    figure = scatter(table([*controls(), *crowd]))
+    assert figure is not None
+    heights = sorted(tag.y for tag in figure.tags if tag.led)
+    assert all(below - above >= 14.8 for above, below in itertools.pairwise(heights))
+
+
+def test_the_frontier_is_held_by_rows_that_no_other_beats_on_both_axes() -> None:
+    rows = [record("a", [stop(0.2, 1.0)]), record("b", [stop(0.1, 0.92)]), record("c", [stop(0.25, 0.95)])]
+    figure = scatter(table([*controls(), *rows]))
+    assert figure is not None
+    heights = [float(y) for y in re.findall(r"V([\d.]+)", figure.frontier_before)]
+    assert [round(figure.y.datum(y), 2) for y in heights] == [0.8, 0.9]
+
+
+def test_a_broken_model_is_on_no_frontier() -> None:
+    figure = scatter(table([*controls(), record(stops=[stop(0.0, 0.2)])]))
+    assert figure is not None
+    assert figure.frontier_before == ""
+
+
+def test_without_a_method_there_is_no_scatter() -> None:
+    assert scatter(table(controls())) is None
+
+
+def test_curve_dots_map_back_to_k() -> None:
+    board = table(demo())
+    (figure,) = small_multiples(board)
+    panel = next(p for p in figure.panels if p.name == "steady")
+    curve = next(line.row.curves[0] for line in board.lines if line.row.label.name == "steady")
+    assert [figure.y.datum(y) for _, y in panel.dots] == pytest.approx(list(curve.ks), abs=0.01)
+
+
+def test_panels_carry_the_never_learned_control_and_do_not_repeat_it_as_a_panel() -> None:
+    (figure,) = small_multiples(table(demo()))
+    assert figure.control.startswith("M")
+    assert "never" not in {panel.name for panel in figure.panels}
+
+
+@pytest.mark.parametrize(("k", "step"), [(-0.2, 0), (0.0, 0), (0.5, 3), (0.99, 6), (1.4, 6)])
+def test_tint_has_seven_steps(k: float, step: int) -> None:
+    assert tint(k) == step
+
+
+def test_a_long_name_is_cut_visibly_in_figures() -> None:
+    assert shorten("x" * 40) == "x" * 25 + "…"

@@ -1,0 +1,85 @@
+"""Estimates, cost ratios, leaks and what may be compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from synthetic import controls, demo, record, stop
+
+from harness.record import Cost, Record, Score
+from leaderboard.derive import boards_of
+from leaderboard.table import Line, Table, tabulate
+
+
+def table(records: list[Record]) -> Table:
+    (board,) = boards_of(records)
+    return tabulate(board, draws=400)
+
+
+def line(records: list[Record], name: str = "alpha") -> Line:
+    return next(found for found in table(records).lines if found.row.label.name == name)
+
+
+def test_the_interval_of_every_estimate_holds_its_value() -> None:
+    for found in table(demo(2)).lines:
+        for estimate in (found.k_star, found.k_before, found.utility, found.gain):
+            assert estimate.value is not None
+            assert estimate.interval is not None
+            assert estimate.interval.low <= estimate.value <= estimate.interval.high
+
+
+def test_the_original_is_one_without_spread_since_both_ends_move_together() -> None:
+    original = line(controls(), "original").k_before
+    assert (original.value, original.interval and original.interval.high) == (1.0, 1.0)
+
+
+def test_only_ranked_rows_have_a_rank_and_the_first_has_the_lowest_worst_case() -> None:
+    ranked = [found for found in table(demo()).lines if found.rank]
+    stars = [found.k_star.value for found in ranked]
+    assert [found.row.section for found in ranked] == ["ranked"] * 3
+    assert stars == sorted(stars, key=lambda k: k or 0.0)
+
+
+def test_a_family_with_a_missing_attack_is_a_lower_bound() -> None:
+    records = [*controls(), record(stops=[stop(0.1)]), record("other", [stop(0.1)])]
+    records += [record(m, [stop(0.3)], attack="full", family="relearn") for m in ("alpha", "other")]
+    records += [record("other", [stop(0.3)], attack="lora", family="relearn")]
+    relearn = line(records).families[0]
+    assert (relearn.bound, relearn.attack) == (True, "full")
+
+
+def test_cost_is_in_units_of_the_cheapest_method() -> None:
+    cheap, dear = Cost(1.0, 5, 10.0, 10.0, 100, 1), Cost(9.0, 5, 30.0, 15.0, 100, 1)
+    records = [record(stops=[stop(0.1)], cost=cheap), record("other", [stop(0.1)], cost=dear)]
+    assert line([*controls(), *records], "other").cost_ratio == pytest.approx(60 / 30)
+
+
+def test_the_leak_is_relative_to_the_never_learned_model() -> None:
+    def with_auc(made: Record, auc: float) -> Record:
+        score = Score(auc, 0.01, 100, "zero", "privacy", chance=0.5)
+        (only,) = made.measurements
+        return replace(made, measurements=(replace(only, scores={**only.scores, "auc": score}),))
+
+    original, never = controls()
+    records = [original, with_auc(never, 0.5), with_auc(record(stops=[stop(0.1)]), 0.6)]
+    assert line(records).leaks == {"auc": pytest.approx(20.0)}
+
+
+def test_rows_that_start_alike_bring_no_warning() -> None:
+    alike = [record(stops=[stop(0.10)]), record("other", [stop(0.14)])]
+    assert table([*controls(), *alike]).starts is None
+
+
+def test_rows_that_start_apart_bring_a_warning() -> None:
+    apart = [record(stops=[stop(0.02)]), record("other", [stop(0.20)])]
+    assert table([*controls(), *apart]).starts == pytest.approx((0.02, 0.20))
+
+
+def test_a_second_seed_widens_the_interval_by_the_spread_between_seeds() -> None:
+    one = [*controls(), record(stops=[stop(0.10)])]
+    two = [*one, record(stops=[stop(0.24)], seed=1)]
+    narrow, wide = line(one).k_before.interval, line(two).k_before.interval
+    assert narrow is not None
+    assert wide is not None
+    assert wide.high - wide.low > 1.4 * (narrow.high - narrow.low)
