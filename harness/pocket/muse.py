@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from harness.benchmarks.content import lines
-from harness.pocket.build import in_parallel
+from harness.pocket.parallel import in_parallel
 from harness.pocket.muse_models import RECIPE, Model, make_tokenizer, train
 from harness.pocket.news import FOLDS, Article, News, brief, make_news, questions, recipe, solved
 
