@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.record import AttackCard, BenchmarkCard, Cost, Family, Measurement, MethodCard, Record, Spec
-from leaderboard.curves import Curve, HalfLife
-from leaderboard.knowledge import Scale, mean
+from leaderboard.curves import Curve
+from leaderboard.knowledge import Crossing, Scale, mean
 from leaderboard.labels import Label
 
 Section = Literal["reference", "ranked", "below_utility", "not_unlearned", "incomplete"]
@@ -84,6 +84,7 @@ class Row:
         outcomes: One per attack of the board, in the board's order.
         k_star: Largest of K(0) and every ranked attack's K; a lower bound if there are gaps.
         worst: The attack that reaches it, None if none exceeds K(0).
+        half_life: T50.
         gaps: What is missing, in words.
         remarks: Edge cases worth a word beside K(0).
         costs: Cost of unlearning, by seed.
@@ -101,7 +102,7 @@ class Row:
     outcomes: tuple[Outcome, ...]
     k_star: float | None
     worst: Outcome | None
-    half_life: HalfLife | None
+    half_life: Crossing | None
     curves: tuple[Curve, ...]
     gaps: tuple[str, ...]
     remarks: tuple[str, ...]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.record import Measurement, Record, Spec
-from leaderboard.knowledge import Ruler, half_knowledge_tokens, mean
+from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean
 from leaderboard.labels import key_of
 
 
@@ -30,15 +30,6 @@ class Curve:
     stops: tuple[Mapping[int, Measurement], ...]
 
 
-@dataclass(frozen=True)
-class HalfLife:
-    """T50: forget tokens until K reaches one half; censored if no curve did within its budget."""
-
-    tokens: float
-    censored: bool
-    curve: Curve
-
-
 def curves_of(records: Sequence[Record], before: Mapping[int, Measurement], ruler: Ruler) -> tuple[Curve, ...]:
     """Every relearning series of one row that has at least two budgets common to its seeds."""
     groups: dict[tuple[str, str], dict[int, dict[int, Measurement]]] = {}
@@ -58,15 +49,12 @@ def curves_of(records: Sequence[Record], before: Mapping[int, Measurement], rule
     return tuple(curve for curve in found if curve is not None)
 
 
-def half_life(curves: Sequence[Curve]) -> HalfLife | None:
-    """The earliest T50 over the ranked relearning curves; if none reaches one half, censored at the largest budget."""
-    ranked = [curve for curve in curves if curve.ranked]
-    times = [(half_knowledge_tokens(curve.budgets, curve.ks), curve) for curve in ranked]
-    reached = [HalfLife(tokens, False, curve) for tokens, curve in times if tokens is not None]
-    if reached:
-        return min(reached, key=lambda half: half.tokens)
-    censored = [HalfLife(float(curve.budgets[-1]), True, curve) for curve in ranked]
-    return max(censored, key=lambda half: half.tokens, default=None)
+def half_life(curves: Sequence[Curve]) -> Crossing | None:
+    """The earliest T50 over the ranked relearning curves; if none reaches one half, the largest budget that did not."""
+    crossings = [half_knowledge_tokens(curve.budgets, curve.ks) for curve in curves if curve.ranked]
+    reached = [crossing for crossing in crossings if crossing.bound != "more_than"]
+    earliest = min(reached, key=lambda c: (c.tokens, c.bound), default=None)
+    return earliest or max(crossings, key=lambda c: c.tokens, default=None)
 
 
 def _from_zero(stops: Mapping[int, Measurement], before: Measurement | None) -> dict[int, Measurement]:

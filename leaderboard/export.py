@@ -62,7 +62,7 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         **_columns("utility", line.utility),
         **families,
         "t50_tokens": row.half_life.tokens if row.half_life else None,
-        "t50_censored": row.half_life.censored if row.half_life else None,
+        "t50_bound": row.half_life.bound if row.half_life else None,
         **_columns("excess_relearn", line.excess),
         "seeds": " ".join(str(seed) for seed in row.seeds),
         "missing": "; ".join(row.gaps),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,22 +231,35 @@ def select(measurements: Sequence[Measurement], before: Measurement | None, rule
     return None if best is None or objective(best) == -math.inf else best
 
 
-def half_knowledge_tokens(budgets: Sequence[float], ks: Sequence[float]) -> float | None:
-    """T50: forget tokens at which K first reaches one half, interpolated in log2(1 + tokens).
+@dataclass(frozen=True)
+class Crossing:
+    """T50 of one curve: forget tokens at which K reaches one half.
+
+    Attributes:
+        tokens: Interpolated, or the budget that bounds it.
+        bound: ``exact``; ``at_most`` if half was back by the first budget scored; ``more_than`` if it never was.
+    """
+
+    tokens: float
+    bound: Literal["exact", "at_most", "more_than"] = "exact"
+
+
+def half_knowledge_tokens(budgets: Sequence[float], ks: Sequence[float]) -> Crossing:
+    """Where a curve first reaches K = 0.5, interpolated in log tokens (B.7).
+
+    Nothing is interpolated between zero and the first budget, where log tokens has no start.
 
     Args:
-        budgets: Forget tokens, ascending.
+        budgets: Forget tokens, ascending; the first may be 0.
         ks: K at each of them.
-
-    Returns:
-        Tokens, or None where the curve stays below one half (the value is censored at the last budget).
     """
-    for i, k in enumerate(ks):
-        if k < HALF:
-            continue
-        if i == 0:
-            return float(budgets[0])
-        share = (HALF - ks[i - 1]) / (k - ks[i - 1])
-        start, end = math.log2(1 + budgets[i - 1]), math.log2(1 + budgets[i])
-        return float(2 ** (start + share * (end - start)) - 1)
-    return None
+    reached = next((i for i, k in enumerate(ks) if k >= HALF), None)
+    if reached is None:
+        return Crossing(float(budgets[-1]), "more_than")
+    if budgets[reached] == 0:
+        return Crossing(0.0)
+    if reached == 0 or budgets[reached - 1] == 0:
+        return Crossing(float(budgets[reached]), "at_most")
+    start, end = math.log(budgets[reached - 1]), math.log(budgets[reached])
+    share = (HALF - ks[reached - 1]) / (ks[reached] - ks[reached - 1])
+    return Crossing(math.exp(start + share * (end - start)))

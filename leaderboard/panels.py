@@ -45,11 +45,12 @@ class Panels:
 
 
 def small_multiples(table: Table) -> tuple[Panels, ...]:
-    """A set of panels for every relearning series of the board, the one with the largest budget first."""
-    keys = {(c.attack, c.series, c.ranked) for line in table.lines for c in line.row.curves}
+    """A set of panels for every relearning series that is a curve, the one with most stops first."""
+    methods = [line.row for line in table.lines if line.row.card.role == "method"]
+    stops = {(c.attack, c.series): len(c.budgets) for row in methods for c in row.curves if len(c.budgets) > 2}
     names = {a.key: a.label.text for a in table.board.attacks}
-    found = [_panels(table, names[attack], (attack, series)) for attack, series, _ in sorted(keys)]
-    return tuple(sorted(found, key=lambda p: (-p.x.high, p.attack, p.series)))
+    ordered = sorted(stops, key=lambda which: (-stops[which], names[which[0]], which[1]))
+    return tuple(_panels(table, names[which[0]], which) for which in ordered)
 
 
 def _panels(table: Table, attack: str, which: tuple[str, str]) -> Panels:
@@ -70,7 +71,7 @@ def _panels(table: Table, attack: str, which: tuple[str, str]) -> Panels:
         ghosts=tuple(_path(curve, x, y) for line, (curve, _) in drawn if line.row.card.role == "method"),
         control=_path(controls[0][0], x, y) if controls else "",
         control_band=_band(controls[0], x, y) if controls else "",
-        panels=tuple(_panel(line, pair, x, y) for line, pair in drawn if line.row.card.role != "reference"),
+        panels=tuple(_panel(line, pair, x, y) for line, pair in drawn if line.row.card.role == "method"),
     )
 
 

@@ -30,11 +30,11 @@ from leaderboard.table import tabulate
 
 HERE = Path(__file__).parent
 FAMILY_NAMES = {
-    "relearn": "Relearn, forget text",
-    "finetune": "Fine-tune, other text",
-    "edit": "Edit of weights",
-    "activation": "Activation",
-    "prompt": "Prompt",
+    "relearn": ("Relearn", "forget text"),
+    "finetune": ("Fine-tune", "other text"),
+    "edit": ("Edit", "of weights"),
+    "activation": ("Activation", "or embedding"),
+    "prompt": ("Prompt", "only"),
 }
 ROLE_NAMES = {"original": "original model", "reference": "never-learned model"}
 

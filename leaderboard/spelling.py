@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from leaderboard.curves import HalfLife
+from leaderboard.knowledge import Crossing
 from leaderboard.table import Estimate, Line
 
 MINUS = "\N{MINUS SIGN}"
@@ -43,11 +43,10 @@ def rank(line: Line) -> str:
     return str(low) if low == high else f"{low}{NOTHING}{high}"
 
 
-def tokens(half: HalfLife | None) -> str:
-    """T50 in forget tokens, with the sign that says it was not reached."""
-    if half is None:
-        return NOTHING
-    return f"> {number(half.tokens, 0)}" if half.censored else number(half.tokens, 0)
+def tokens(crossing: Crossing | None) -> str:
+    """T50 in forget tokens, with the sign that says it is a bound."""
+    signs = {"exact": "", "at_most": "\N{LESS-THAN OR EQUAL TO} ", "more_than": "> "}
+    return NOTHING if crossing is None else signs[crossing.bound] + number(crossing.tokens, 0)
 
 
 def ratio(value: float | None) -> str:
@@ -58,8 +57,8 @@ def ratio(value: float | None) -> str:
 def seconds(value: float) -> str:
     """A duration, to a tenth below a minute."""
     if value < 60:
-        return f"{number(value)} s"
-    return f"{number(value / 60)} min"
+        return f"{number(value)}\N{NO-BREAK SPACE}s"
+    return f"{number(value / 60)}\N{NO-BREAK SPACE}min"
 
 
 def count(value: float) -> str:

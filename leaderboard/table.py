@@ -169,11 +169,16 @@ def _sampler(board: Board, draws: int) -> _Sampler:
 
 
 def _star_draws(row: Row, sampler: _Sampler) -> Value | None:
-    """Draws of K*: in each, the largest of K(0) and the ranked attacks at their selected stops."""
-    candidates = [_before_draws(row, sampler, sampler.ruler.knowledge)]
-    candidates += [_outcome_draws(row, o, sampler) for o in row.outcomes if o.attack.card.ranked and o.stops]
-    known = [c for c in candidates if c is not None]
-    return np.max(np.stack([_array(c, sampler.draws) for c in known]), axis=0) if known else None
+    """Draws of K* with the worst attack and its stops held fixed.
+
+    Taking the maximum anew in every draw would add the noise of all attacks to the upper side: the interval would then
+    lie above the value it belongs to.
+    """
+    if row.k_star is None:
+        return None
+    if row.worst is None:
+        return _before_draws(row, sampler, sampler.ruler.knowledge)
+    return _outcome_draws(row, row.worst, sampler)
 
 
 def _before_draws(row: Row, sampler: _Sampler, measure: Callable[[Measurement], Value | None]) -> Value | None:

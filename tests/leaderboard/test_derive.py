@@ -11,6 +11,7 @@ from synthetic import CARD, controls, demo, record, stop
 from harness.record import BenchmarkCard, Record
 from leaderboard.board import Board, Row
 from leaderboard.derive import boards_of
+from leaderboard.knowledge import Crossing
 
 
 def board(*records: Record) -> Board:
@@ -145,19 +146,17 @@ def test_excess_pairs_the_stop_with_the_never_learned_model_at_the_same_budget()
 
 
 def test_t50_is_the_earliest_over_relearning_curves() -> None:
-    slow = record(stops=[stop(0.0, budget=0), stop(0.5, budget=1000)], attack="slow", family="relearn")
-    fast = record(stops=[stop(0.0, budget=0), stop(0.5, budget=100)], attack="fast", family="relearn")
+    slow = record(stops=[stop(0.0, budget=10), stop(0.5, budget=1000)], attack="slow", family="relearn")
+    fast = record(stops=[stop(0.0, budget=10), stop(0.5, budget=100)], attack="fast", family="relearn")
     half = row([*controls(), record(stops=[stop(0.0)]), slow, fast]).half_life
     assert half is not None
-    assert not half.censored
     assert half.tokens == pytest.approx(100)
 
 
 def test_t50_is_censored_at_the_largest_budget() -> None:
-    curve = record(stops=[stop(0.0, budget=0), stop(0.2, budget=1000)], attack="slow", family="relearn")
-    half = row([*controls(), record(stops=[stop(0.0)]), curve]).half_life
-    assert half is not None
-    assert (half.censored, half.tokens) == (True, 1000)
+    short = record(stops=[stop(0.0, budget=0), stop(0.2, budget=10)], attack="short", family="relearn")
+    long = record(stops=[stop(0.0, budget=0), stop(0.2, budget=1000)], attack="long", family="relearn")
+    assert row([*controls(), record(stops=[stop(0.0)]), short, long]).half_life == Crossing(1000, "more_than")
 
 
 def test_a_curve_starts_from_the_unattacked_model_even_if_the_attack_did_not_measure_it() -> None:

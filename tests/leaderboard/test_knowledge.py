@@ -9,7 +9,7 @@ import pytest
 from synthetic import score, stop
 
 from harness.record import Measurement, Point, Score
-from leaderboard.knowledge import Ruler, half_knowledge_tokens, scale_of, select, utility_loss, value_of
+from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, scale_of, select, utility_loss, value_of
 
 
 def forget(value: float, *, chance: float = 0.25, name: str = "qa") -> Measurement:
@@ -126,16 +126,22 @@ def test_no_stop_is_selected_where_none_has_the_headline_score() -> None:
 
 
 def test_t50_is_interpolated_in_log_tokens() -> None:
-    # K = .5 lies halfway between .25 and .75 on log2(1 + t) = 4 .. 6, so at 2^5 - 1
-    assert half_knowledge_tokens([0, 15, 63], [0.0, 0.25, 0.75]) == pytest.approx(31)
+    # K = .5 lies halfway between .25 and .75, and halfway between 16 and 64 in log tokens is 32
+    crossing = half_knowledge_tokens([0, 16, 64], [0.0, 0.25, 0.75])
+    assert crossing.tokens == pytest.approx(32)
+    assert crossing.bound == "exact"
 
 
 def test_t50_is_censored_where_half_is_never_reached() -> None:
-    assert half_knowledge_tokens([0, 15], [0.1, 0.49]) is None
+    assert half_knowledge_tokens([0, 15], [0.1, 0.49]) == Crossing(15, "more_than")
+
+
+def test_t50_is_only_bounded_where_half_is_back_by_the_first_stop() -> None:
+    assert half_knowledge_tokens([0, 15, 30], [0.1, 0.6, 0.9]) == Crossing(15, "at_most")
 
 
 def test_t50_is_zero_where_half_is_there_before_the_attack() -> None:
-    assert half_knowledge_tokens([0, 15], [0.6, 0.9]) == 0
+    assert half_knowledge_tokens([0, 15], [0.6, 0.9]) == Crossing(0)
 
 
 def test_a_model_like_the_original_is_called_unchanged() -> None:

@@ -34,4 +34,4 @@ def test_half_passes_keep_their_half_and_whole_ones_have_none() -> None:
 
 
 def test_long_times_are_minutes() -> None:
-    assert (seconds(12.34), seconds(90)) == ("12.3 s", "1.5 min")
+    assert (seconds(12.34), seconds(90)) == ("12.3\N{NO-BREAK SPACE}s", "1.5\N{NO-BREAK SPACE}min")
