@@ -64,8 +64,8 @@ class Stages:
         """
         parts = {kind: self._component(planned, kind) for kind in KINDS}
         benchmark, attack = parts["benchmark"], parts["attack"]
+        data = self._attacker_data(planned, benchmark)  # first: its range test needs room for a model of its own
         made = self._unlearned(planned, benchmark, parts["method"])
-        data = self._attacker_data(planned, benchmark)
         stamp = provenance(
             [find(kind, getattr(planned.cell, kind).name) for kind in KINDS],
             device=made.lm.model.device,

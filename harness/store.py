@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -115,8 +116,8 @@ class Store:
             handle.truncate(0)
             handle.write(f"process {os.getpid()} on {socket.gethostname()}")
             handle.flush()
-            for stale in self.root.rglob(".*.partial"):
-                stale.unlink(missing_ok=True)
+            for stale in list(self.root.rglob(".*.partial")):
+                _remove(stale)
             yield
 
     def _files(self) -> list[Path]:
@@ -187,6 +188,13 @@ def _set_aside(path: Path) -> None:
     if isinstance(_read(path), Problem):
         count = len(list(path.parent.glob(f"{path.name}*{ASIDE}")))
         path.rename(path.with_name(f"{path.name}.{count}{ASIDE}"))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)  # a checkpoint that was being written
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -138,3 +138,11 @@ def test_what_a_killed_run_left_half_written_is_removed_by_the_next(store: Store
     with store.lock():
         assert not partial.exists()
     assert store.ids() == {record().id}
+
+
+def test_weights_that_a_killed_run_left_half_written_are_removed_by_the_next(store: Store) -> None:
+    partial = store.scratch / "unlearned" / ".abc.partial"
+    partial.mkdir(parents=True)
+    (partial / "model.safetensors").write_text("half")
+    with store.lock():
+        assert not partial.exists()
