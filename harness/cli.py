@@ -14,27 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harness import options as flag
 from harness.errors import UserError
-from harness.options import (
-    KEEP,
-    Attacks,
-    Benchmarks,
-    DataRoot,
-    Engine,
-    ExecutorOption,
-    GridFile,
-    Groups,
-    Json,
-    Kinds,
-    Methods,
-    Model,
-    Name,
-    Results,
-    Seeds,
-    Set,
-    Site,
-    Workers,
-)
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -62,10 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         sys.exit(MISUSED)
+    except ChildProcessError as error:  # a builder's process, which has printed its own traceback
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        sys.exit(FAILED)
 
 
 @app.command("list")
-def list_(group: Groups, *, json: Json = False) -> None:
+def list_(group: flag.Groups, *, json: flag.Json = False) -> None:
     """List what is installed, ours and anybody's; a broken plugin is listed with the reason."""
     from harness.console import print_json, print_table
     from harness.inspection import KIND_OF, listed
@@ -80,7 +64,7 @@ def list_(group: Groups, *, json: Json = False) -> None:
 
 
 @app.command()
-def show(kind: Kinds, name: Name, *, json: Json = False) -> None:
+def show(kind: flag.Kinds, name: flag.Name, *, json: flag.Json = False) -> None:
     """Show one component: its fields with types, defaults and meaning, its presets, citation and threat model."""
     from harness.console import print_json, print_shown
     from harness.inspection import shown
@@ -95,11 +79,11 @@ def show(kind: Kinds, name: Name, *, json: Json = False) -> None:
 @app.command()
 def check(
     kind: Literal["method", "attack", "benchmark"],
-    name: Name,
+    name: flag.Name,
     *,
     on: Annotated[str, typer.Option("--benchmark", help="Where a method or an attack is tried.")] = "pocket-wmdp",
-    setting: Annotated[list[str] | None, typer.Option("--set", help="field=value of NAME; repeat it.")] = None,
-    json: Json = False,
+    pairs: Annotated[list[str] | None, typer.Option("--set", help=flag.CHECK_SET)] = None,
+    json: flag.Json = False,
 ) -> None:
     """Check that a plugin keeps the contract: it runs twice on the benchmark's model, as it is configured."""
     from transformers.utils.logging import disable_progress_bar
@@ -109,7 +93,9 @@ def check(
     from harness.testing import check_installed
 
     disable_progress_bar()
-    results = check_installed(kind, name, benchmark=on, settings=settings_of(setting or (), example="steps=20"))
+    settings = settings_of(pairs or (), example="steps=20")
+    place = {key.removeprefix(flag.PLACE): settings.pop(key) for key in list(settings) if key.startswith(flag.PLACE)}
+    results = check_installed(kind, name, benchmark=on, settings=settings, place=place)
     if json:
         print_json([{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results])
     else:
@@ -142,17 +128,17 @@ def new(
 @app.command()
 def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are those of `run` that matter here
     *,
-    methods: Methods = None,
-    attacks: Attacks = None,
-    benchmarks: Benchmarks = None,
-    seeds: Seeds = None,
-    pairs: Set = None,
-    grid: GridFile = None,
-    engine: Engine = None,
-    model: Model = None,
-    data_root: DataRoot = None,
-    results: Results = Path("results/local"),
-    workers: Workers = None,
+    methods: flag.Methods = None,
+    attacks: flag.Attacks = None,
+    benchmarks: flag.Benchmarks = None,
+    seeds: flag.Seeds = None,
+    pairs: flag.Set = None,
+    grid: flag.GridFile = None,
+    engine: flag.Engine = None,
+    model: flag.Model = None,
+    data_root: flag.DataRoot = None,
+    results: flag.Results = Path("results/local"),
+    workers: flag.Workers = None,
 ) -> None:
     """Say which cells `run` would execute, which are done, and how long the rest would take."""
     from harness.console import print_table, say
@@ -171,20 +157,20 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
 @app.command()
 def run(  # noqa: PLR0913 - typer reads the flags from the signature
     *,
-    methods: Methods = None,
-    attacks: Attacks = None,
-    benchmarks: Benchmarks = None,
-    seeds: Seeds = None,
-    pairs: Set = None,
-    grid: GridFile = None,
-    engine: Engine = None,
-    model: Model = None,
-    data_root: DataRoot = None,
-    results: Results = Path("results/local"),
-    site: Site = Path("site"),
-    workers: Workers = None,
-    executor: ExecutorOption = None,
-    keep_checkpoints: Annotated[bool, typer.Option("--keep-checkpoints", help=KEEP)] = False,
+    methods: flag.Methods = None,
+    attacks: flag.Attacks = None,
+    benchmarks: flag.Benchmarks = None,
+    seeds: flag.Seeds = None,
+    pairs: flag.Set = None,
+    grid: flag.GridFile = None,
+    engine: flag.Engine = None,
+    model: flag.Model = None,
+    data_root: flag.DataRoot = None,
+    results: flag.Results = Path("results/local"),
+    site: flag.Site = Path("site"),
+    workers: flag.Workers = None,
+    executor: flag.Executor = None,
+    keep_checkpoints: Annotated[bool, typer.Option("--keep-checkpoints", help=flag.KEEP)] = False,
 ) -> None:
     """Run the grid, continue what an earlier run left, and render the site; exit 1 if a cell failed.
 
@@ -245,6 +231,27 @@ def pocket_build(
         for name, build in builders.items():
             build(out / name, seed=seed, report=report)
     say(f"Wrote {', '.join(str(out / name) for name in builders)}.")
+
+
+@target_app.command("build")
+def target_build(
+    *,
+    benchmark: Annotated[str, typer.Option(help="A benchmark of real documents, such as muse-news.")],
+    out: Annotated[Path, typer.Option(help="New folder for target and reference; give it to `run` as --model.")],
+    data_root: Annotated[str, typer.Option(help="Folder laid out <root>/<org>/<name>; empty: the hub.")] = "",
+    documents: Annotated[int, typer.Option(min=1, help="Documents to learn, and later to forget.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of initial weights and order.")] = 0,
+) -> None:
+    """Train a small target, and its never-learned reference, on a slice of a benchmark's real documents."""
+    from harness.console import say
+    from harness.progress import building
+    from harness.target import build_target
+
+    with building() as report:
+        build_target(benchmark, out, data_root=data_root, documents=documents, seed=seed, report=report)
+    say(f"Wrote {out}. Next:")
+    root = f" --data-root {data_root}" if data_root else ""
+    say(f"  harness run --benchmarks {benchmark}{root} --model {out}")
 
 
 def _plan(

@@ -26,7 +26,7 @@ DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NA
 Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
 Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]
-ExecutorOption = Annotated[
+Executor = Annotated[
     Literal["pool", "subprocess", "in-process"] | None,
     typer.Option(
         help="pool: long-lived workers (default on CPUs); subprocess: one process per cell (default on a GPU); "
@@ -34,3 +34,5 @@ ExecutorOption = Annotated[
     ),
 ]
 KEEP = "Keep the unlearned weights under RESULTS/scratch when their row is done."
+PLACE = "benchmark."
+CHECK_SET = f"field=value of NAME, or {PLACE}field=value of the benchmark that it is tried on; repeat it."

@@ -91,7 +91,9 @@ def line(tally: Tally, event: Finished, *, now: float) -> str:
 def _move_bar(bar: Progress, task: TaskID, tally: Tally, event: Event) -> None:
     tally.add(event)
     if isinstance(event, Finished) and isinstance(event.result, Failure):
-        bar.console.print(f"failed: {event.planned.label}: {event.result.reason}", markup=False, style="red")
+        bar.console.print(
+            f"failed: {event.planned.label}: {event.result.reason}", markup=False, highlight=False, style="red"
+        )
     failed = f", {tally.failed} failed" if tally.failed else ""
     bar.update(
         task,

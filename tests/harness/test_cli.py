@@ -138,6 +138,8 @@ MISTAKES = [
     (["leaderboard", "build", "--results", "missing"], "There is no results folder missing. Give the one that "),
     (["check", "method", "shft"], "No method named 'shft' is installed. Did you mean 'shift'?"),
     (["check", "attack", "nudge", "--set", "sise=1"], "attack.nudge has no field 'sise'. Did you mean 'size'?"),
+    (["target", "build", "--benchmark", "tiny", "--out", "new"], "No target can be built for 'tiny'. Benchmarks with "),
+    (["target", "build", "--benchmark", "muse-news", "--out", "new", "--documents", "1"], "A slice of 1 documents is "),
     (["new", "method", "npo"], "A method named 'npo' is installed already, by unlearning-harness "),
     (["new", "method", "My-Method"], "'My-Method' cannot name a Python module. Use lower-case letters, "),
     (["new", "attack", "class"], "'class' cannot name a Python module. "),
@@ -153,7 +155,7 @@ def test_a_mistake_is_answered_in_one_message_that_says_what_to_do(
         arguments = [*PLAN, "--model", models, *arguments[1:]]
     answer = refused(capsys, *arguments)
     assert answer.startswith(said) or said in answer.split(". ")[0]
-    assert answer.count(". ") >= 1
+    assert re.search(r"[.;:] [A-Z]?\w", answer)
 
 
 def test_a_grid_file_that_is_not_toml_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,6 +193,12 @@ def test_new_writes_a_package_and_never_writes_over_one(tmp_path: Path, capsys: 
     assert sorted(written) == ["my_attack.py", "pyproject.toml", "test_my_attack.py"]
     assert len(written["my_attack.py"].splitlines()) <= 40
     assert "nothing is overwritten" in refused(capsys, "new", "attack", "my_attack", "--out", str(tmp_path))
+
+
+def test_pocket_build_never_writes_over_a_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "muse").mkdir()
+    assert "nothing is overwritten" in refused(capsys, "pocket", "build", "--out", str(tmp_path))
+    assert not (tmp_path / "wmdp").exists()
 
 
 def test_the_installed_command_is_this_one() -> None:
