@@ -111,9 +111,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """All rows measured on one benchmark by one engine."""
+    """All rows measured on one benchmark by one engine.
+
+    Attributes:
+        variant: What sets this board apart from others of the same benchmark on this page; empty if nothing must.
+        has_original: Whether the original model was measured before attack, without which K and u are undefined.
+        references: The never-learned model before attack, once per seed.
+    """
 
     key: str
+    variant: str
     benchmark: Spec
     engine: Spec
     card: BenchmarkCard

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record, dumps
+from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record, digest, dumps
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
 from leaderboard.knowledge import Ruler, Value, mean, scale_of, select, value_of
@@ -41,7 +41,12 @@ def boards_of(records: Iterable[Record]) -> tuple[Board, ...]:
     for record in distinct:
         cell = record.cell
         groups.setdefault((cell.benchmark.name, key_of(cell.benchmark), key_of(cell.engine)), []).append(record)
-    return tuple(_board(group) for _, group in sorted(groups.items(), key=lambda pair: pair[0]))
+    benchmarks = labels_of([r.cell.benchmark for r in distinct])
+    engines = labels_of([r.cell.engine for r in distinct])
+    return tuple(
+        _board(group, benchmarks[key], engines[engine] if len(engines) > 1 else None)
+        for (_, key, engine), group in sorted(groups.items(), key=lambda pair: pair[0])
+    )
 
 
 def _newest(copies: Sequence[Record]) -> Record:
@@ -49,7 +54,7 @@ def _newest(copies: Sequence[Record]) -> Record:
     return copies[0] if len(copies) == 1 else max(copies, key=lambda r: (r.provenance.started, dumps(r)))
 
 
-def _board(records: list[Record]) -> Board:
+def _board(records: list[Record], benchmark: Label, engine: Label | None) -> Board:
     cell = records[0].cell
     originals = _before(_controls(records, "original"))
     reference_records = _controls(records, "reference")
@@ -69,9 +74,9 @@ def _board(records: list[Record]) -> Board:
     for record in records:
         by_method.setdefault(key_of(record.cell.method), []).append(record)
     rows = sorted((_row(group, context) for group in by_method.values()), key=_order)
-    key = key_of(cell.benchmark) + key_of(cell.engine)
     return Board(
-        key=key,
+        key=digest([key_of(cell.benchmark), key_of(cell.engine)]),
+        variant=", ".join(part for part in (benchmark.variant, engine.text if engine else "") if part),
         benchmark=cell.benchmark,
         engine=cell.engine,
         card=_card(records),

@@ -134,7 +134,12 @@ def inert(value: Cell) -> Cell:
 
 def _stamp(table: Table) -> dict[str, Cell]:
     board = table.board
-    return {"benchmark": board.benchmark.name, "scale": board.card.scale, "notice": board.notice}
+    return {
+        "benchmark": board.benchmark.name,
+        "board": board.variant,
+        "scale": board.card.scale,
+        "notice": board.notice,
+    }
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, Cell]:

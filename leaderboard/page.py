@@ -95,20 +95,18 @@ class BoardPage:
         return "" if self.table.starts is None else " to ".join(percent(k) for k in self.table.starts)
 
     @property
-    def summary(self) -> str:
-        """How many rows stand, and the state of the lead."""
-        methods = [line for line in self.table.lines if line.row.card.role == "method"]
+    def scope(self) -> str:
+        """How many rows, attacks and seeds the board compares."""
+        methods = [row for row in self.board.rows if row.card.role == "method"]
         attacks = sum(a.card.ranked for a in self.board.attacks)
-        seeds = sorted({seed for row in self.board.rows for seed in row.seeds})
+        seeds = {seed for row in self.board.rows for seed in row.seeds}
         counted = f"{_plural(len(methods), 'method row')} under {_plural(attacks, 'ranked attack')}"
-        scope = f"{counted}, {_plural(len(seeds), 'unlearning seed')}. "
-        leaders = [line for line in methods if line.rank]
-        if not leaders:
-            return scope + "No row passes the gates with all attacks run, so nothing is ranked."
-        best = leaders[0]
-        tied = sum(line.rank.tied_with_best for line in leaders if line.rank) - 1
-        lead = f"{len(leaders)} of them ranked; {best.row.label.text} leaves least under its worst attack "
-        return scope + lead + f"(K* {percent(best.k_star.value)}" + (f", tied with {tied} more)." if tied else ").")
+        return f"{counted}, {_plural(len(seeds), 'unlearning seed')}."
+
+    @property
+    def leaders(self) -> tuple[Line, ...]:
+        """The first ranked row and all that are tied with it; empty where nothing is ranked."""
+        return tuple(line for line in self.table.lines if line.rank and line.rank.tied_with_best)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from synthetic import CARD, controls, demo, record, stop
 
-from harness.record import BenchmarkCard, Record
+from harness.record import BenchmarkCard, Record, Spec
 from leaderboard.board import Board, Row
 from leaderboard.derive import boards_of
 from leaderboard.knowledge import Crossing
@@ -181,6 +181,12 @@ def test_neither_the_order_of_records_nor_repetition_matters() -> None:
 def test_benchmarks_are_separate_boards() -> None:
     records = [record(stops=[stop(0.1)]), record(stops=[stop(0.1)], benchmark="other")]
     assert [b.benchmark.name for b in boards_of(records)] == ["other", "toy"]
+
+
+def test_two_versions_of_one_benchmark_are_told_apart() -> None:
+    first = record(stops=[stop(0.1)])
+    second = replace(first, cell=replace(first.cell, benchmark=Spec("toy", 2)), id="2")
+    assert sorted(b.variant for b in boards_of([first, second])) == ["v1", "v2"]
 
 
 def test_one_record_cannot_lift_the_pocket_stamp_of_another() -> None:

@@ -7,13 +7,14 @@ import io
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from synthetic import PROVENANCE, controls, demo, record, stop
 
-from harness.record import BenchmarkCard, Record
+from harness.record import BenchmarkCard, Record, Spec
 from leaderboard.render import build
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}"
@@ -67,6 +68,14 @@ def test_the_page_nests_and_its_ids_are_unique(boards: list[Record], tmp_path: P
     assert [key for key, n in Counter(outline.ids).items() if n > 1] == []
 
 
+def test_two_engines_on_one_benchmark_do_not_share_files_or_ids(tmp_path: Path) -> None:
+    first = record(stops=[stop(0.1)])
+    second = replace(first, cell=replace(first.cell, engine=Spec("other", 1)), id="2")
+    ids = Outline(page([first, second], tmp_path)).ids
+    assert len(ids) == len(set(ids))
+    assert len(list((tmp_path / "data").iterdir())) == 6
+
+
 def test_every_reference_inside_the_page_has_its_target(boards: list[Record], tmp_path: Path) -> None:
     outline = Outline(page(boards, tmp_path))
     wanted = {v[1:] for n, v in outline.attributes if n == "href" and v and v.startswith("#")}
@@ -114,12 +123,7 @@ def hostile() -> list[Record]:
     curve = [stop(0.1, budget=0, series=HOSTILE), stop(0.4, budget=9, series=HOSTILE)]
     made += [record(HOSTILE, curve, attack=HOSTILE, family="relearn", params={"p": "q"})]
     made += [record("x", attack="y", family="edit", not_applicable=HOSTILE)]
-    cells = [(r, r.cell) for r in made]
-    return [_with(r, benchmark=card) for r, _ in cells]
-
-
-def _with(made: Record, *, benchmark: BenchmarkCard) -> Record:
-    return Record(**{**made.__dict__, "benchmark": benchmark})
+    return [replace(r, benchmark=card) for r in made]
 
 
 def test_hostile_text_is_printed_and_not_obeyed(tmp_path: Path) -> None:
