@@ -261,10 +261,14 @@ def _plan(
     pairs: list[str] | None,
     places: Mapping[str, str | None],
 ) -> Plan:
-    from harness.flags import grid_of
+    from harness.console import complain
+    from harness.flags import grid_of, left_out
     from harness.plan import make_plan
 
-    return make_plan(grid_of(grid, typed, pairs=pairs or (), places=places))
+    wanted = grid_of(grid, typed, pairs=pairs or (), places=places)
+    for line in left_out(wanted):
+        complain(line)
+    return make_plan(wanted)
 
 
 def _render(results: Path, out: Path) -> None:

@@ -9,6 +9,7 @@ from harness import registry
 from harness.components import component_class, field_docs
 from harness.errors import UserError
 from harness.grid import ALL, POCKET, Grid, read_grid
+from harness.registry import Kind
 
 
 def grid_of(
@@ -28,6 +29,13 @@ def grid_of(
     given = {field: value for field, value in places.items() if value is not None}
     placed = {key: value for field, text in given.items() for key, value in _placed(grid, field, text).items()}
     return grid.model_copy(update={"overrides": {**placed, **grid.overrides}})
+
+
+def left_out(grid: Grid) -> list[str]:
+    """Broken plugins that ``all`` would otherwise pass over in silence."""
+    groups: dict[Kind, Sequence[str]] = {"method": grid.methods, "attack": grid.attacks, "benchmark": grid.benchmarks}
+    kinds = [kind for kind, names in groups.items() if ALL in names]
+    return [f"Left out of all {kind}s: {why}" for kind in kinds for why in registry.broken(kind).values()]
 
 
 def settings_of(pairs: Sequence[str], *, example: str) -> dict[str, str]:

@@ -155,7 +155,15 @@ def test_a_mistake_is_answered_in_one_message_that_says_what_to_do(
         arguments = [*PLAN, "--model", models, *arguments[1:]]
     answer = refused(capsys, *arguments)
     assert answer.startswith(said) or said in answer.split(". ")[0]
-    assert re.search(r"[.;:] [A-Z]?\w", answer)
+    assert any(mark in answer for mark in (". ", "; "))  # what is wrong, then what to do
+
+
+def test_a_broken_plugin_is_left_out_of_all_and_named(
+    models: str, plugins: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ("--benchmarks", "tiny", "--methods", "all", "--attacks", "none", "--model", models)
+    succeeds("plan", *grid, "--results", str(tmp_path))
+    assert "Left out of all methods: The method 'wreck' comes from tiny-plugins" in capsys.readouterr().err
 
 
 def test_a_grid_file_that_is_not_toml_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
