@@ -59,6 +59,11 @@ class BoardPage:
         return self.table.board
 
     @property
+    def heading(self) -> str:
+        """Title of the board with what sets it apart."""
+        return f"{self.board.card.title} {self.board.variant}".strip()
+
+    @property
     def relearns(self) -> bool:
         """Whether a ranked relearning attack was run, so that T50 and X have columns."""
         return "relearn" in self.table.families

@@ -61,7 +61,7 @@ class Line:
         excess: X under the row's worst relearning attack.
         components: K(0) on each headline forget score.
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
-        leaks: 100 (AUC - AUC_r) / AUC_r for each privacy score.
+        leaks: PrivLeak in percent for each privacy score.
         passes: Forward passes of unlearning plus twice the backward passes, mean over seeds.
         cost_ratio: ``passes`` in units of the cheapest method of the board.
         bands: For each curve of the row, the interval at each budget.
@@ -274,14 +274,18 @@ def _scores(row: Row) -> dict[str, tuple[float, float]]:
 
 
 def _leaks(row: Row, references: Sequence[Measurement]) -> dict[str, float]:
-    """PrivLeak as MUSE defines it, against the never-learned model; signed, nearest to zero is best."""
+    """PrivLeak as MUSE defines it: 100 (A - A_r) / A_r, signed, nearest to zero is best.
+
+    A is one minus the AUC of our records: they hold the chance that a trained text looks more member-like than one never
+    trained, MUSE takes the complement (metric specification B.2). Negative: the forget text still betrays training.
+    """
     own = [s for m in row.before.values() for s in m.scores.items() if s[1].axis == "privacy" and s[1].split == "test"]
     found = {}
     for name in sorted({name for name, _ in own}):
         control = [m.scores[name].value for m in references if name in m.scores]
-        if control and mean(control) > 0:
+        if control and mean(control) < 1:
             auc = mean([score.value for own_name, score in own if own_name == name])
-            found[name] = 100 * (float(auc) / float(mean(control)) - 1)
+            found[name] = 100 * ((1 - float(auc)) / (1 - float(mean(control))) - 1)
     return found
 
 
