@@ -83,14 +83,10 @@ def make_plan(grid: Grid) -> Plan:
     controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}
     completed = {kind: tuple(dict.fromkeys((*controls.get(kind, ()), *names[kind]))) for kind in KINDS}
     _refuse_idle(overrides, completed)
-    rows: list[list[Planned]] = []
-    omitted: list[str] = []
-    for benchmark in names["benchmark"]:
-        square = _Square(benchmark, completed, overrides)
-        rows.extend(square.rows(grid.seeds))
-        omitted.extend(square.omitted())
+    squares = [_Square(benchmark, completed, overrides) for benchmark in names["benchmark"]]
+    omitted = tuple(line for square in squares for line in square.omitted())
     added = tuple(f"{kind} {name}" for kind in controls for name in controls[kind] if name not in names[kind])
-    return Plan(_ordered(rows), added, tuple(omitted))
+    return Plan(_ordered([square.rows(grid.seeds) for square in squares]), added, omitted)
 
 
 @dataclass(frozen=True)
@@ -146,8 +142,14 @@ class _Square:
         return Planned(cell, runtime)
 
 
-def _ordered(rows: Sequence[Sequence[Planned]]) -> tuple[Planned, ...]:
-    """The first cell of every row before all others, so that no worker waits for weights another one is making."""
+def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, ...]:
+    """The order in which workers rarely wait for each other.
+
+    The first cell of every row comes before all others, so that no worker waits for weights another one is making;
+    benchmarks take turns, so that no worker waits for a range test another one is running.
+    """
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*squares))
+    rows = [row for row in turns if row]
     first = [row[0] for row in rows]
     rest = itertools.chain.from_iterable(row[1:] for row in rows)
     return tuple({planned.id: planned for planned in (*first, *rest)}.values())

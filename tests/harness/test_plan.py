@@ -57,6 +57,15 @@ def test_every_row_starts_before_any_row_goes_on(settings: dict[str, object]) ->
     assert len(set(rows[:count])) == count
 
 
+def test_benchmarks_take_turns_so_that_workers_start_on_different_ones(
+    settings: dict[str, object], tiny_models: Path, distribution: Install
+) -> None:
+    distribution("second-world", {"harness.benchmarks": {"second-bench": "fake_world:Bench"}})
+    both = {**settings, "benchmark.second-bench.folder": str(tiny_models)}
+    plan = planned(both, benchmarks=("fake-bench", "second-bench"))
+    assert [item.cell.benchmark.name for item in plan.cells[:4]] == ["fake-bench", "second-bench"] * 2
+
+
 def test_a_name_typed_twice_is_one_row(settings: dict[str, object]) -> None:
     twice, once = planned(settings, methods=("nudge", "nudge")), planned(settings)
     assert [item.id for item in twice.cells] == [item.id for item in once.cells]
