@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.record import Family, Measurement, Score
+from harness.record import Family, Measurement
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.knowledge import Draws, Gauge, Ruler, Value, mean, value_of
+from leaderboard.secondary import leaks_of, passes_of, scores_of
 from leaderboard.stats import (
     DRAWS,
     Interval,
@@ -132,7 +133,7 @@ def tabulate(board: Board, *, draws: int = DRAWS) -> Table:
     found = ranks([_array(stars[row.key], draws) for row in ranked])
     rank_of = {row.key: rank for row, rank in zip(ranked, found, strict=True)}
     families = tuple(f for f in FAMILIES if any(a.card.family == f and a.card.ranked for a in board.attacks))
-    efforts = {row.key: _passes(row) for row in board.rows}
+    efforts = {row.key: passes_of(row) for row in board.rows}
     cheapest = min((efforts[r.key] for r in board.rows if r.card.role == "method" and efforts[r.key] > 0), default=None)
     lines = tuple(
         _line(row, board, sampler, stars[row.key], rank=rank_of.get(row.key), cheapest=cheapest) for row in board.rows
@@ -196,7 +197,7 @@ def _line(
     utility = _before_draws(row, sampler, sampler.ruler.utility)
     gained = None if row.k_star is None or row.k_before is None else row.k_star - row.k_before
     gain_draws = None if star is None or k_before is None else star - k_before
-    passes = _passes(row)
+    passes = passes_of(row)
     return Line(
         row=row,
         rank=rank,
@@ -207,8 +208,8 @@ def _line(
         excess=_relearn_excess(row, sampler),
         families=tuple(_family(family, row, sampler) for family in FAMILIES),
         components={g.name: _component(g, row, sampler) for g in board.scale.forget["test"]},
-        scores=_scores(row),
-        leaks=_leaks(row, board.references),
+        scores=scores_of(row),
+        leaks=leaks_of(row, board.references),
         passes=passes,
         cost_ratio=passes / cheapest if cheapest and row.card.role == "method" and passes > 0 else None,
         bands=tuple(_band(row, i, sampler) for i in range(len(row.curves))),
@@ -263,34 +264,6 @@ def _band(row: Row, index: int, sampler: _Sampler) -> tuple[Interval | None, ...
         draws = sampler.over(row, {seed: sampler.ruler.knowledge(m) for seed, m in at.items()})
         found.append(interval(draws, k, usable=sampler.usable))
     return tuple(found)
-
-
-def _scores(row: Row) -> dict[str, tuple[float, float]]:
-    names = sorted({name for m in row.before.values() for name, s in m.scores.items() if s.split == "test"})
-    held: dict[str, list[Score]] = {n: [m.scores[n] for m in row.before.values() if n in m.scores] for n in names}
-    return {
-        n: (float(mean([s.value for s in mine])), float(mean([s.stderr for s in mine]))) for n, mine in held.items()
-    }
-
-
-def _leaks(row: Row, references: Sequence[Measurement]) -> dict[str, float]:
-    """PrivLeak as MUSE defines it: 100 (A - A_r) / A_r, signed, nearest to zero is best.
-
-    A is one minus the AUC of our records: they hold the chance that a trained text looks more member-like than one never
-    trained, MUSE takes the complement (metric specification B.2). Negative: the forget text still betrays training.
-    """
-    own = [s for m in row.before.values() for s in m.scores.items() if s[1].axis == "privacy" and s[1].split == "test"]
-    found = {}
-    for name in sorted({name for name, _ in own}):
-        control = [m.scores[name].value for m in references if name in m.scores]
-        if control and mean(control) < 1:
-            auc = mean([score.value for own_name, score in own if own_name == name])
-            found[name] = 100 * ((1 - float(auc)) / (1 - float(mean(control))) - 1)
-    return found
-
-
-def _passes(row: Row) -> float:
-    return float(mean([c.forwards + 2 * c.backwards for c in row.costs.values()])) if row.costs else 0.0
 
 
 def _starts(rows: Sequence[Row]) -> tuple[float, float] | None:
