@@ -1,7 +1,7 @@
 """`harness target build`: a small target on real documents, and the reference that never met the forget passages.
 
-As in the pocket benchmarks, both take the same steps from the same initial weights over the same retained passages;
-the target's batches hold forget passages besides.
+Both take the same steps from the same initial weights over the same retained passages; the target's batches hold
+forget passages besides. On one thread the weights are a pure function of records, number of documents and seed.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class PocketMUSE:
         return row["fold"] == 0 or row["fold"] in self.folds
 
 
-MODEL = "Llama of 1.08 million parameters (4 layers of width 128), trained from scratch on invented news"
+MODEL = "Llama of 1.1 million parameters (4 layers of width 128), trained from scratch on invented news"
 NOTICE = (
     "Pocket scale: a model of a million parameters and an invented world. These numbers compare methods on this page "
     "with each other; they say nothing about large models."
@@ -174,12 +174,13 @@ NOTES = (
     "VerbMem: ROUGE-L F1 between an article and the greedy continuation (at most 48 tokens) of its first 32 tokens.",
     "KnowMem: ROUGE-L F1 of short greedy answers to questions that stood in no training text; the question format was "
     "learned on other articles. Residual knowledge K is the larger one of both: knowledge left in any form counts.",
-    "Utility is KnowMem on retained articles that methods do not see: their retain texts are about other articles.",
-    "Membership: short dispatches were met three times in training, so that the AUC of Min-40% can move both ways; "
-    "Here AUC is the chance that a trained dispatch looks more member-like than one of the same making that was never "
+    "Utility is KnowMem on retained articles that methods do not see: their retain texts (articles, briefs, pages of "
+    "solved questions, recipes) are about other houses.",
+    "Membership: short dispatches were met three times in training, so that the AUC of Min-40% can move both ways. "
+    "AUC is the chance that a trained dispatch looks more member-like than one of the same making that was never "
     "trained: above 0.5 betrays training, below betrays unlearning; MUSE reports one minus this number.",
-    "The reference model took the same steps from the same start over the same retain texts; its batches only lacked "
-    "the forget rows.",
-    "Limits: facts are single invented words, all dispatches are scored and none is shown to attackers, and questions "
+    "The reference model took the same number of equal steps from the same start; where the target's batches hold "
+    "forget texts, its batches hold further retained texts.",
+    "Limits: facts are invented words, all dispatches are scored and none is shown to attackers, and questions "
     "ask one fact at a time.",
 )
