@@ -79,11 +79,8 @@ class PromptSuite:
 
 
 def _solved(items: Sequence[Item]) -> list[str]:
-    """Each question with its answer as one text, separated by one space unless either side brings its own."""
-    return [
-        item.prompt + ("" if item.prompt[-1:].isspace() or item.answer[:1].isspace() else " ") + item.answer
-        for item in items
-    ]
+    """Each question with its answer as one text."""
+    return [item.prompt + item.answer for item in items]
 
 
 def _fitting(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, room: int) -> list[str]:

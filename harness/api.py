@@ -78,7 +78,10 @@ class Corpora:
 
 @dataclass(frozen=True)
 class Item:
-    """A question in the benchmark's own prompt format and its answer."""
+    """A question in the benchmark's own prompt format and its answer, as they follow each other in one text.
+
+    The answer brings the space that stands before it, so ``prompt + answer`` is the solved question.
+    """
 
     prompt: str
     answer: str

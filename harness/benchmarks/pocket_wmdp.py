@@ -93,7 +93,7 @@ class PocketWMDP:
         """Documents and solved questions about entities that are never scored."""
         solved = read_lines(FOLDER / "solved.jsonl")
         asked = {
-            name: [Item(row["prompt"], row["answer"]) for row in solved if row["set"] == name]
+            name: [Item(row["prompt"], f" {row['answer']}") for row in solved if row["set"] == name]
             for name in ("forget", "utility")
         }
         return AttackerData(

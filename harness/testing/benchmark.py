@@ -158,7 +158,7 @@ def hides_scored_items(trial: BenchmarkTrial) -> Result:
     """No text that is asked occurs in what an attacker may see: items are split by fact."""
     data = trial.attacker_data
     seen = [*data.forget, *data.near, *data.unrelated]
-    seen += [f"{item.prompt} {item.answer}" for item in (*data.items, *data.utility_items)]
+    seen += [item.prompt + item.answer for item in (*data.items, *data.utility_items)]
     everything = "\n".join(seen)
     leaked = [text for text in set(trial.asked) if len(text.strip()) >= SHORT and text.strip() in everything]
     detail = f"{len(leaked)} asked texts, such as {min(leaked)[:60]!r}" if leaked else f"{len(set(trial.asked))} asked"

@@ -30,8 +30,8 @@ def attacker_data() -> AttackerData:
         forget=[" ".join(WORDS[(start + offset) % 20] for offset in range(6)) for start in range(30)],
         near=[" ".join(WORDS[20 + (start + offset) % 10] for offset in range(6)) for start in range(10)],
         unrelated=[" ".join(WORDS[30 + (start + offset) % 10] for offset in range(6)) for start in range(10)],
-        items=[Item(f"ask forget w{number} :", f"w{number + 1}") for number in range(8)],
-        utility_items=[Item(f"ask utility w{number} :", f"w{number + 2}") for number in range(40, 48)],
+        items=[Item(f"ask forget w{number} :", f" w{number + 1}") for number in range(8)],
+        utility_items=[Item(f"ask utility w{number} :", f" w{number + 2}") for number in range(40, 48)],
         reference_lr=1e-3,
     )
 
