@@ -47,16 +47,21 @@ class Panels:
 def small_multiples(table: Table) -> tuple[Panels, ...]:
     """A set of panels for every relearning series that is a curve, the one with most stops first."""
     methods = [line.row for line in table.lines if line.row.card.role == "method"]
-    stops = {(c.attack, c.series): len(c.budgets) for row in methods for c in row.curves if len(c.budgets) > 2}
+    stops = {
+        (c.attack, c.series): (-len(c.budgets), -c.budgets[-1])
+        for row in methods
+        for c in row.curves
+        if len(c.budgets) > 2
+    }
     names = {a.key: a.label.text for a in table.board.attacks}
-    ordered = sorted(stops, key=lambda which: (-stops[which], names[which[0]], which[1]))
+    ordered = sorted(stops, key=lambda which: (*stops[which], names[which[0]], which[1]))
     return tuple(_panels(table, names[which[0]], which) for which in ordered)
 
 
 def _panels(table: Table, attack: str, which: tuple[str, str]) -> Panels:
     drawn = [(line, pair) for line in table.lines if (pair := _curve(line, which)) is not None]
     curves = [curve for _, (curve, _) in drawn]
-    x = Axis(0.0, max(_log(c.budgets[-1]) for c in curves), 30, PANEL_WIDTH - 8)
+    x = _token_axis(curves)
     low = min(0.0, *(min(c.ks) for c in curves))
     high = max(1.0, *(max(c.ks) for c in curves))
     y = Axis(max(low, -0.4) - 0.1, min(high, 1.5) + 0.1, PANEL_HEIGHT - 26, 8)
@@ -66,7 +71,7 @@ def _panels(table: Table, attack: str, which: tuple[str, str]) -> Panels:
         series=which[1],
         x=x,
         y=y,
-        x_ticks=_token_ticks(x),
+        x_ticks=_token_ticks(x, curves),
         y_ticks=tuple((y.place(v), f"{100 * v:g}") for v in (0.0, 0.5, 1.0)),
         ghosts=tuple(_path(curve, x, y) for line, (curve, _) in drawn if line.row.card.role == "method"),
         control=_path(controls[0][0], x, y) if controls else "",
@@ -89,20 +94,20 @@ def _panel(line: Line, pair: _Pair, x: Axis, y: Axis) -> Panel:
         name=line.row.label.text,
         section=line.row.section,
         line=_path(curve, x, y),
-        dots=tuple((x.place(_log(b)), y.place(k)) for b, k in zip(curve.budgets, curve.ks, strict=True)),
+        dots=tuple((_at(x, b), y.place(k)) for b, k in zip(curve.budgets, curve.ks, strict=True)),
         band=_band(pair, x, y),
         words=words,
     )
 
 
 def _path(curve: Curve, x: Axis, y: Axis) -> str:
-    points = [f"{x.place(_log(b))} {y.place(k)}" for b, k in zip(curve.budgets, curve.ks, strict=True)]
+    points = [f"{_at(x, b)} {y.place(k)}" for b, k in zip(curve.budgets, curve.ks, strict=True)]
     return "M" + "L".join(points)
 
 
 def _band(pair: _Pair, x: Axis, y: Axis) -> str:
     curve, bands = pair
-    ends = [(x.place(_log(b)), band) for b, band in zip(curve.budgets, bands, strict=True) if band is not None]
+    ends = [(_at(x, b), band) for b, band in zip(curve.budgets, bands, strict=True) if band is not None]
     if len(ends) < 2:
         return ""
     upper = [f"{at} {y.place(band.high)}" for at, band in ends]
@@ -110,19 +115,27 @@ def _band(pair: _Pair, x: Axis, y: Axis) -> str:
     return "M" + "L".join([*upper, *lower]) + "Z"
 
 
-def _token_ticks(x: Axis) -> tuple[tuple[float, str], ...]:
-    """Ticks at 0 and at powers of ten, thinned to what fits."""
-    powers: Sequence[int] = [10**i for i in range(1, 12) if _log(10**i) <= x.high]
-    shown = [0, *powers[-3:]]
-    return tuple((x.place(_log(n)), _short(n)) for n in shown)
+def _token_axis(curves: Sequence[Curve]) -> Axis:
+    """Log tokens from the first budget that is scored to the last, with zero a fifth of that range to the left."""
+    spent = [math.log(b) for c in curves for b in c.budgets if b > 0]
+    first, last = min(spent), max(spent)
+    return Axis(first - max(0.5, (last - first) / 4), last, 30, PANEL_WIDTH - 12)
+
+
+def _token_ticks(x: Axis, curves: Sequence[Curve]) -> tuple[tuple[float, str], ...]:
+    """Zero, the first budget and the last."""
+    spent = sorted({b for c in curves for b in c.budgets if b > 0})
+    shown = [0, spent[0], spent[-1]] if spent[-1] > spent[0] else [0, spent[0]]
+    return tuple((_at(x, budget), _short(budget)) for budget in shown)
 
 
 def _short(tokens: int) -> str:
     for size, letter in ((1_000_000, "M"), (1_000, "k")):
         if tokens >= size:
-            return f"{tokens // size}{letter}"
+            return f"{tokens / size:.{0 if tokens >= 10 * size else 1}f}{letter}"
     return str(tokens)
 
 
-def _log(tokens: float) -> float:
-    return math.log2(1 + tokens)
+def _at(x: Axis, tokens: float) -> float:
+    """Coordinate of a budget; zero, which has no logarithm, stands at the start of the axis."""
+    return x.place(math.log(tokens)) if tokens > 0 else x.start

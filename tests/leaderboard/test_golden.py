@@ -1,0 +1,26 @@
+"""The page as others read it, without its style sheet."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from synthetic import controls, record, stop
+
+from leaderboard.render import build
+
+GOLDEN = Path(__file__).parent / "golden" / "page.html"
+RENEW = "RENEW_GOLDEN=1 python -m pytest tests/leaderboard/test_golden.py"
+
+
+def test_the_page_of_a_small_board_is_the_golden_one(tmp_path: Path) -> None:
+    curve = [stop(0.1, budget=0), stop(0.2, budget=100), stop(0.6, 0.95, budget=1_000)]
+    taught = [stop(0.0, budget=0), stop(0.0, budget=100), stop(0.1, budget=1_000)]
+    attacked = record(stops=curve, attack="relearn", family="relearn")
+    records = [*controls({"relearn": ("relearn", taught)}), record(stops=[stop(0.1, 0.96)]), attacked]
+    text = build([*records, record("beta", [stop(0.05, 0.5)])], tmp_path).read_text()
+    page = re.sub(r"<style>.*?</style>|'sha256-[^']*'", "", text, flags=re.DOTALL)
+    if os.environ.get("RENEW_GOLDEN"):
+        GOLDEN.write_text(page)
+    assert page == GOLDEN.read_text(), f"If the change is meant, renew it: {RENEW}"
