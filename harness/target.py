@@ -22,12 +22,10 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from harness.benchmarks.muse import DESCRIPTION
 from harness.benchmarks.news_slice import NewsSlice, load_slice
 from harness.errors import UserError
-from harness.pocket.parallel import in_parallel
+from harness.pocket.parallel import Report, in_parallel
 from harness.pretrain import pretrain, tiny_llama, train_tokenizer
 from harness.train import encode, mean_nll, pad
 
-Report = Callable[[str, int, int], None]
-"""Takes the name of a stage, the steps done and the steps in all."""
 Model = Literal["target", "reference"]
 
 BENCHMARKS = ("muse-news",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,9 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from harness.benchmarks.content import lines
-from harness.pocket.parallel import in_parallel
 from harness.pocket.muse_models import RECIPE, Model, make_tokenizer, train
 from harness.pocket.news import FOLDS, Article, News, brief, make_news, questions, recipe, solved
-
-Report = Callable[[str, int, int], None]
-"""Takes the name of a stage, the steps done and the steps in all."""
+from harness.pocket.parallel import Report, in_parallel
 
 MODELS: tuple[Model, ...] = ("target", "reference")
 REPORT_EVERY = 20  # steps
