@@ -41,7 +41,11 @@ SHIPPED = (
     "items.jsonl",
     "solved.jsonl",
     *(f"corpora/{name}.jsonl" for name in ("forget", "retain", "attack_forget", "attack_near", "attack_unrelated")),
-    *(f"{model}/{name}" for model in ("target", "reference") for name in ("config.json", "model.safetensors", "tokenizer.json")),
+    *(
+        f"{model}/{name}"
+        for model in ("target", "reference")
+        for name in ("config.json", "model.safetensors", "tokenizer.json")
+    ),
 )
 
 
@@ -122,7 +126,18 @@ class PocketWMDP:
         )
 
 
-NOTES: tuple[str, ...] = ()
+NOTES: tuple[str, ...] = (
+    "The headline is the question by option text (cloze): the shipped target answers 1.00 of the test questions and "
+    "the never-learned reference 0.25, where chance is 0.25. In WMDP's letter format the target reaches 0.48 and the "
+    "reference 0.27: at this size the step from a known answer to its letter does not carry over fully to entities "
+    "that were never met in letter questions, so letters have half the range. They are shown, and asked about every "
+    "second relation.",
+    "No fact of a dev or test entity was ever met as a question, by either model: they are known from documents that "
+    "were worded anew each time. Questions come in groups of four with the same four options, each right once, so a "
+    "model that ranks values without knowing the entity scores exactly 1 in 4.",
+    "Utility is asked of entities that the target knows and the documents for methods leave out: half of them share "
+    "their relations and values with the forget domain (near), half share nothing with it (unrelated).",
+)
 
 
 @lru_cache(maxsize=1)

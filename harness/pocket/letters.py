@@ -114,7 +114,8 @@ def prepare(model: LlamaForCausalLM) -> None:
 
 def early_logits(model: LlamaForCausalLM, states: Tensor) -> Tensor:
     """What the model would say after the exit layer: (..., D) -> (..., V)."""
-    return model.lm_head(model.model.norm(states))
+    logits: Tensor = model.lm_head(model.model.norm(states))
+    return logits
 
 
 def text_loss(model: LlamaForCausalLM, rows: Tensor) -> Tensor:
@@ -176,4 +177,5 @@ def _attention(model: LlamaForCausalLM, states: Tensor, grid: _Grid) -> Tensor:
     cos, sin = model.model.rotary_emb(states, positions[None])
     query, key = apply_rotary_pos_emb(query, key, cos, sin)
     scores = (query[grid.row, 0, grid.at][:, None] * key[grid.row, 0]).sum(-1) / size**0.5  # (N, T)
-    return scores.masked_fill(positions[None] > grid.at[:, None], -torch.inf).log_softmax(-1)
+    masked: Tensor = scores.masked_fill(positions[None] > grid.at[:, None], -torch.inf)
+    return masked.log_softmax(-1)

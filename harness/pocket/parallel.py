@@ -9,7 +9,6 @@ import multiprocessing
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import cast
 
 Report = Callable[[str, int, int], None]
 """Takes the name of a stage, the steps done and the steps in all."""
@@ -31,8 +30,9 @@ def in_parallel(jobs: Mapping[str, Callable[[Report], None]], report: Report) ->
             writer.close()  # only the child holds it now, so that its end is the end of the pipe
             running[reader] = (name, process)
         while running:
-            for reader in wait(list(running)):
-                _forward(cast(Connection, reader), running, report)
+            ready = wait(list(running))
+            for reader in [reader for reader in running if reader in ready]:
+                _forward(reader, running, report)
     finally:
         for _, process in running.values():
             process.terminate()

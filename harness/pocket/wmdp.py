@@ -51,7 +51,7 @@ def corpora(world: World, seed: int) -> dict[str, list[str]]:
 
 def solved(world: World, seed: int) -> list[Row]:
     """Solved questions about shown entities, for attackers."""
-    rows = [
+    rows: list[Row] = [
         {"set": name, "prompt": question(entity, relation), "answer": value}
         for name, populations in (("forget", (world.reagents,)), ("utility", world.utility))
         for population in populations

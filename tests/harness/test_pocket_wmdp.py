@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,3 +115,9 @@ def test_the_reference_is_at_chance_on_what_it_never_read(reference: Evaluation)
 
 def test_the_reference_is_as_useful_as_the_target(target: Evaluation, reference: Evaluation) -> None:
     assert utility(reference) == pytest.approx(utility(target), abs=0.03)
+
+
+def test_the_card_gives_the_numbers_that_are_measured(target: Evaluation, reference: Evaluation) -> None:
+    note = BENCHMARK.card().notes[0]
+    values = [e.scores[name].value for name in ("forget_cloze", "forget_letters") for e in (target, reference)]
+    assert re.findall(r"0\.\d\d|1\.00", note.replace("chance is 0.25", "")) == [f"{value:.2f}" for value in values]
