@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.api import LM, Corpora, param
 from harness.train import descend, encode, gradient, mean_nll, scaled, stream, trainable
 
-POCKET: Mapping[str, object] = {"lr": 2e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
+POCKET: Mapping[str, object] = {"lr": 4e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
 """High on purpose: ascent alone destroys the model, as published, and stays the board's anchor for collapse."""
 
 

@@ -28,10 +28,11 @@ from harness.train import (
 )
 
 POCKET: Mapping[str, object] = {
-    "lr": 3e-4,
+    "lr": 6e-4,
     "steps": 60,
     "warmup": 10,
-    "beta": 0.5,
+    "beta": 0.1,
+    "forget_weight": 0.3,
     "reduce": "mean",
     "retain": "kl",
     "batch_size": 8,

@@ -41,11 +41,12 @@ def worst_direction(
 
 
 POCKET: Mapping[str, object] = {
-    "lr": 3e-4,
+    "lr": 6e-4,
     "steps": 60,
     "warmup": 10,
     "rho": 0.1,
-    "beta": 0.5,
+    "beta": 0.1,
+    "forget_weight": 0.3,
     "retain_weight": 1.0,
     "retain": "kl",
     "batch_size": 8,

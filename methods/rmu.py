@@ -49,14 +49,21 @@ def tokens(batch: Batch) -> int:
     return int(batch.attention_mask.sum())
 
 
+MATRICES = (
+    *(f"self_attn.{name}_proj" for name in "qkvo"),
+    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
+)
+"""All matrices of a block: with down-projections alone a four-layer model loses its utility (docs/pocket_tuning.md)."""
+
 POCKET: Mapping[str, object] = {
-    "lr": 2e-3,
+    "lr": 1e-3,
     "steps": 60,
     "warmup": 10,
     "layer": 1,
     "train_layers": (0, 1),
+    "train_matrices": MATRICES,
     "adaptive": 6.0,
-    "alpha": 50.0,
+    "alpha": 200.0,
     "batch_size": 8,
     "retain_batch_size": 16,
     "max_tokens": 160,
