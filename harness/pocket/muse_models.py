@@ -114,9 +114,15 @@ def rows(news: News, side: Side, tokenizer: PreTrainedTokenizerFast, seed: int) 
 
 
 def train(
-    news: News, tokenizer: PreTrainedTokenizerFast, which: Model, *, seed: int, after_step: AfterStep
+    news: News,
+    tokenizer: PreTrainedTokenizerFast,
+    which: Model,
+    *,
+    seed: int,
+    after_step: AfterStep,
+    steps: int = RECIPE.steps,
 ) -> LlamaForCausalLM:
-    """Train one model of the pair from scratch."""
+    """Train one model of the pair from scratch; tests take fewer steps."""
     model = tiny_llama(tokenizer, width=WIDTH, layers=LAYERS, context=CONTEXT, seed=seed)
     retain = rows(news, "retain", tokenizer, seed)
     forget = rows(news, "forget", tokenizer, seed) if which == "target" else None
@@ -128,5 +134,5 @@ def train(
         loss: Tensor = model(input_ids=ids, labels=ids).loss
         return loss
 
-    pretrain(model, loss_at, steps=RECIPE.steps, lr=RECIPE.lr, after_step=after_step)
+    pretrain(model, loss_at, steps=steps, lr=RECIPE.lr, after_step=after_step)
     return model

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from harness.lm import fingerprint
 from harness.pocket.muse import documents, items, split_at, verbatim
-from harness.pocket.muse_models import RECIPE, forget_epoch, make_tokenizer, retain_epoch, rows
+from harness.pocket.muse_models import RECIPE, Model, forget_epoch, make_tokenizer, retain_epoch, rows, train
 from harness.pocket.news import FOLDS, QUESTIONS, Article, brief, make_news, questions, statements
 
 NEWS = make_news(0)
@@ -86,3 +87,12 @@ def test_every_scored_article_is_asked_about_every_fact() -> None:
 def test_every_fold_has_as_many_articles_scored_word_for_word() -> None:
     folds = [a.fold for a in verbatim(NEWS)]
     assert len({folds.count(fold) for fold in range(1, FOLDS + 1)}) == 1
+
+
+def trained(which: Model) -> str:
+    return fingerprint(train(NEWS, TOKENIZER, which, seed=0, after_step=lambda step, loss: None, steps=2))
+
+
+def test_weights_are_a_function_of_the_seed_and_differ_between_target_and_reference() -> None:
+    first, again, reference = trained("target"), trained("target"), trained("reference")
+    assert (first == again, first == reference) == (True, False)
