@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 import torch
-from tiny import FORGET, Nudge, Shift, TinyBenchmark, save_models
+from tiny import Nudge, Shift, TinyBenchmark, save_models
 
 from harness.api import (
     LM,
     AttackerData,
-    BenchmarkCard,
     Corpora,
-    Engine,
-    Evaluation,
-    Item,
     NotApplicable,
     Point,
     Prompts,
 )
-from harness.engines.transformers import TransformersEngine
-from harness.testing import check_attack, check_benchmark, check_method, failures
+from harness.testing import check_attack, check_method, failures
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +37,6 @@ def test_a_conforming_method_passes_every_check(models: str) -> None:
 
 def test_a_conforming_attack_passes_every_check(models: str) -> None:
     assert failures(check_attack(Nudge(), TinyBenchmark(models), reference_lr=1e-3)) == []
-
-
-def test_a_conforming_benchmark_passes_every_check(models: str) -> None:
-    assert failures(check_benchmark(TinyBenchmark(models), TransformersEngine())) == []
 
 
 def edits_nothing(lm: LM, seed: int) -> None:
@@ -233,89 +222,3 @@ def test_an_attack_without_a_threat_says_how_to_declare_one(models: str) -> None
 
     found = failures(check_attack(Silent(), TinyBenchmark(models), reference_lr=1e-3))
     assert found == ["declares threat and family: set threat: ClassVar[Threat] = Threat(access, data)"]
-
-
-def test_a_benchmark_that_gives_scored_items_away_fails(models: str) -> None:
-    @dataclass(frozen=True)
-    class Leaky(TinyBenchmark):
-        """Shows a scored question to the attacker."""
-
-        def attacker_data(self, reference_lr: float) -> AttackerData:
-            leak = Item("Which colour has thing20? It is", " red")
-            return replace(super().attacker_data(reference_lr), items=[leak])
-
-    results = check_benchmark(Leaky(models), TransformersEngine())
-    assert failed_names(results) == ["hides scored items from attackers"]
-
-
-def test_a_benchmark_that_ignores_the_attackers_prompts_fails(models: str) -> None:
-    @dataclass(frozen=True)
-    class Deaf(TinyBenchmark):
-        """Asks without prompts."""
-
-        def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
-            return super().evaluate(engine, Prompts())
-
-    results = check_benchmark(Deaf(models), TransformersEngine())
-    assert failed_names(results) == ["asks with the attacker's prompts"]
-
-
-def test_a_benchmark_whose_scores_move_between_evaluations_fails(models: str) -> None:
-    calls = itertools.count()
-
-    @dataclass(frozen=True)
-    class Moody(TinyBenchmark):
-        """Never scores the same twice."""
-
-        def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
-            scores = super().evaluate(engine, prompts).scores
-            return Evaluation({name: replace(score, stderr=float(next(calls))) for name, score in scores.items()})
-
-    assert failed_names(check_benchmark(Moody(models), TransformersEngine())) == ["evaluates the same twice"]
-
-
-def test_a_benchmark_without_a_dev_headline_and_with_a_wrong_mean_fails_both(models: str) -> None:
-    @dataclass(frozen=True)
-    class Crooked(TinyBenchmark):
-        """Scores crookedly."""
-
-        def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
-            scores = dict(super().evaluate(engine, prompts).scores)
-            scores["forget_dev"] = replace(scores["forget_dev"], headline=False, value=0.9)
-            return Evaluation(scores)
-
-    assert failures(check_benchmark(Crooked(models), TransformersEngine())) == [
-        "has headlines for forget and utility: none for forget dev",
-        "has well-formed scores: malformed: forget_dev",
-    ]
-
-
-def test_a_pocket_benchmark_without_notice_identity_or_another_reference_fails(models: str) -> None:
-    @dataclass(frozen=True)
-    class Vague(TinyBenchmark):
-        """Hides what it is."""
-
-        def card(self) -> BenchmarkCard:
-            return replace(super().card(), notice="")
-
-        def identity(self) -> Mapping[str, str]:
-            return {}
-
-        def reference(self) -> str | None:
-            return self.target()
-
-    broken = ["has an honest card", "has an identity", "has models"]
-    assert failed_names(check_benchmark(Vague(models), TransformersEngine())) == broken
-
-
-def test_documents_shown_to_attackers_are_searched_for_scored_questions(models: str, tmp_path: Path) -> None:
-    @dataclass(frozen=True)
-    class Chatty(TinyBenchmark):
-        """Prints a scored question in a document."""
-
-        def attacker_data(self, reference_lr: float) -> AttackerData:
-            text = f"{FORGET[20]} Which colour has thing20? It is red."
-            return replace(super().attacker_data(reference_lr), forget=[text])
-
-    results = check_benchmark(Chatty(models), TransformersEngine())
-    assert failed_names(results) == ["hides scored items from attackers"]
