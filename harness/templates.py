@@ -36,9 +36,9 @@ class $cls:
     version: ClassVar[int] = 1  # raise it when equal fields give other numbers
     family: ClassVar[str] = "gradient"  # a word for the board
 
-    steps: int = param(20, "Optimiser steps.", ge=1)
-    lr: float = param(3e-4, "Learning rate of AdamW.", gt=0)
-    push: float = param(0.3, "Weight of the forget gradient; the retain gradient has weight 1.", ge=0)
+    steps: int = param(80, "Optimiser steps.", ge=1)
+    lr: float = param(4e-4, "Learning rate of AdamW.", gt=0)
+    push: float = param(0.1, "Weight of the forget gradient; the retain gradient has weight 1.", ge=0)
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Edit ``lm.model`` in place; every random choice comes from ``seed``."""
