@@ -143,7 +143,7 @@ HOW = (
     "Build a small target on real articles with `harness target build --benchmark muse-news --documents 16 --out DIR` "
     "(add --data-root ROOT to read records from a folder), then run with --model DIR."
 )
-MODEL = "Llama of about 2.6 million parameters (4 layers of width 192), trained from scratch on a slice of MUSE-News"
+MODEL = "Llama of about 2.7 million parameters (4 layers of width 192), trained from scratch on a slice of MUSE-News"
 NOTICE = (
     "Slice: real records, but a small model that knows nothing beyond a few dozen passages. "
     "Never compare these numbers with results on 7B models."
