@@ -24,8 +24,8 @@ class FinetuneUnrelated:
     family: ClassVar[Family] = "finetune"
     citation: ClassVar[str] = "2510.07626"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "pocket-wmdp": {"steps": 30, "batch_size": 8, "max_tokens": 96},
-        "pocket-muse": {"steps": 30, "batch_size": 8, "max_tokens": 128},
+        "pocket-wmdp": {"steps": 30, "lr_scale": 3.0, "batch_size": 8, "max_tokens": 96},
+        "pocket-muse": {"steps": 30, "lr_scale": 3.0, "batch_size": 8, "max_tokens": 128},
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

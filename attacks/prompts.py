@@ -13,6 +13,16 @@ from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Pr
 
 SEPARATOR = "\n\n"
 
+POCKET: Mapping[str, object] = {
+    "templates": ("few-shot", "items in context", "reply prefix", "filler"),
+    "shots": 3,
+    "items": 3,
+    "reply_prefix": "\nAnswer:",
+    "filler_tokens": 30,
+}
+"""Short, because a model of a million parameters was trained on rows of a few hundred tokens, and without passages,
+which such a model continues instead of answering. Its vocabulary has no polite opening; the cue comes twice instead."""
+
 
 @dataclass(frozen=True)
 class PromptSuite:
@@ -42,8 +52,8 @@ class PromptSuite:
     family: ClassVar[Family] = "prompt"
     citation: ClassVar[str] = "2508.06601"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "pocket-wmdp": {"filler_tokens": 50},
-        "pocket-muse": {"filler_tokens": 50},
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

@@ -32,7 +32,10 @@ class Quantize:
     threat: ClassVar[Threat] = Threat(access="weights", data="none")
     family: ClassVar[Family] = "edit"
     citation: ClassVar[str] = "2410.16454"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": {"group_size": 128},
+        "pocket-muse": {"group_size": 128},
+    }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Yield the model once per bit width, each quantised from the weights it was given."""

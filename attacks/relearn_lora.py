@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 ADAPTER = "default"
 """The name under which peft files an adapter that was given none."""
 
+POCKET: Mapping[str, object] = {"samples": 0, "epochs": 3.0, "rank": 0}
+"""Rates among 10 and 30 by dev items (one seed). pocket-wmdp: 30 ends with more knowledge and more utility (NPO .90 at
+.98, against .61 at .70). pocket-muse: 30 brings KnowMem of NPO to .84 but utility to .83, 10 to .75 at .93; at 30 the
+never-learned model loses half of its utility."""
+
 
 @dataclass(frozen=True)
 class RelearnLoRA:
@@ -44,8 +49,8 @@ class RelearnLoRA:
     family: ClassVar[Family] = "relearn"
     citation: ClassVar[str] = "2502.05209"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "pocket-wmdp": {"samples": 0, "epochs": 3.0, "rank": 0, "max_tokens": 96},
-        "pocket-muse": {"samples": 0, "epochs": 3.0, "rank": 0, "max_tokens": 128},
+        "pocket-wmdp": {**POCKET, "lr_scale": 30.0, "max_tokens": 96},
+        "pocket-muse": {**POCKET, "max_tokens": 128},
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

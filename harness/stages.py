@@ -121,8 +121,8 @@ class Stages:
     def _reference_lr(self, benchmark: Benchmark, data: AttackerData) -> float:
         lm = load_lm(benchmark.target())
         seed_everything(RANGE_TEST_SEED)
-        utility = [item.prompt + item.answer for item in data.utility_items]
-        return self.range_test(lm, unrelated=data.unrelated, utility=utility, seed=RANGE_TEST_SEED)
+        retain = benchmark.corpora().retain
+        return self.range_test(lm, unrelated=data.unrelated, utility=retain, seed=RANGE_TEST_SEED)
 
 
 def seed_everything(seed: int) -> None:
