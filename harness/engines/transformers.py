@@ -6,6 +6,7 @@ Letters: B batch, T tokens, V vocabulary, N questions, C candidates.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,24 @@ from harness.lm import fingerprint
 Ids = list[int]
 T = TypeVar("T")
 _REMEMBERED = 50_000  # encodings kept between evaluations
+_WORTH_SHARING = 16  # tokens; below, copying the cache costs more than feeding them forward again
+_CACHED_COST = 4  # a shared token counts a quarter of a fed one against the memory of a batch
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Tokens that all rows of a call begin with, as keys and values computed once."""
+
+    length: int = 0
+    cache: DynamicCache | None = None
+
+    def repeated(self, rows: int) -> DynamicCache | None:
+        """A cache of its own for a batch, None if nothing is shared."""
+        if self.cache is None:
+            return None
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(rows)
+        return cache
 
 
 @dataclass
@@ -42,7 +61,7 @@ class TransformersEngine:
 
     def load(self, lm: LM) -> str:
         """Serve this live model; later edits of its weights are served too, so load again after each edit."""
-        if self._served.lm is None or self._served.lm.tokenizer is not lm.tokenizer:
+        if self._served.lm is None or not _same_tokenizer(self._served.lm.tokenizer, lm.tokenizer):
             self._served.encodings.clear()
         self._served.lm = lm
         return fingerprint(lm.model)
@@ -69,16 +88,16 @@ class TransformersEngine:
             rows.append(ids)
             counts.append(min(len(tail), len(ids) - 1))
 
-        def score(indices: list[int]) -> list[list[float]]:
-            batch = [rows[index] for index in indices]
-            ids, mask, positions = self._padded(batch)
-            logits = self._model(input_ids=ids, attention_mask=mask, position_ids=positions).logits[:, :-1]  # (B,T-1,V)
+        def score(indices: list[int], shared: Prefix) -> list[list[float]]:
+            batch = [rows[index][shared.length :] for index in indices]
+            ids, mask, positions = self._padded(batch, shared)
+            logits = self._logits(ids, mask, positions, shared)[:, :-1]  # (B,T-1,V)
             chosen = logits.float().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]  # position t predicts t+1
-            lengths = [len(row) - 1 for row in batch]
-            return [values[-n:].tolist() for values, n in zip(chosen, lengths, strict=True)]
+            return [
+                values[-counts[i] :].tolist() if counts[i] else [] for i, values in zip(indices, chosen, strict=True)
+            ]
 
-        scored = self._in_batches(rows, score)
-        return [values[len(values) - n :] for values, n in zip(scored, counts, strict=True)]
+        return self._in_batches(rows, score, kept=[count + 1 for count in counts])
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
@@ -86,14 +105,18 @@ class TransformersEngine:
         if limit < 1:
             raise ValueError(f"max_tokens={max_tokens} leaves no room in a context of {self._context_length} tokens.")
         rows = [self._encode(prompt)[-limit:] for prompt in prompts]
-        return self._in_batches(rows, lambda at: self._greedy([rows[i] for i in at], max_tokens, stop))
 
-    def _greedy(self, batch: list[Ids], max_tokens: int, stop: Sequence[str]) -> list[str]:
+        def decode(indices: list[int], shared: Prefix) -> list[str]:
+            return self._greedy([rows[index][shared.length :] for index in indices], shared, max_tokens, stop)
+
+        return self._in_batches(rows, decode, kept=[1] * len(rows))
+
+    def _greedy(self, batch: list[Ids], shared: Prefix, max_tokens: int, stop: Sequence[str]) -> list[str]:
         """Decode a batch with a key-value cache; rows that are finished stop being checked."""
-        ids, mask, positions = self._padded(batch)
+        ids, mask, positions = self._padded(batch, shared)
         if mask is None:
-            mask = torch.ones_like(ids)
-        cache = DynamicCache(config=self._model.config)
+            mask = torch.ones(len(batch), shared.length + ids.shape[1], dtype=torch.long, device=ids.device)
+        cache = shared.repeated(len(batch)) or DynamicCache(config=self._model.config)
         written: list[Ids] = [[] for _ in batch]
         texts: list[str | None] = [None] * len(batch)
         for _ in range(max_tokens):
@@ -125,21 +148,53 @@ class TransformersEngine:
         """One forward per prompt, output layer on its last token only."""
         rows = [self._encode(prompt)[-self._context_length :] for prompt in prompts]
 
-        def score(indices: list[int]) -> list[list[float]]:
-            ids, mask, positions = self._padded([rows[index] for index in indices])
-            out = self._model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1)
-            logprobs = out.logits[:, -1].float().log_softmax(-1)  # (B,V)
+        def score(indices: list[int], shared: Prefix) -> list[list[float]]:
+            ids, mask, positions = self._padded([rows[index][shared.length :] for index in indices], shared)
+            logprobs = self._logits(ids, mask, positions, shared, last=1)[:, -1].float().log_softmax(-1)  # (B,V)
             return [values[candidates[index]].tolist() for index, values in zip(indices, logprobs, strict=True)]
 
-        return self._in_batches(rows, score)
+        return self._in_batches(rows, score, kept=[1] * len(rows))
 
-    def _in_batches(self, rows: list[Ids], score: Callable[[list[int]], list[T]]) -> list[T]:
-        """Apply ``score`` to the indices of length-sorted batches and return its results in the order of ``rows``."""
+    def _logits(self, ids: Tensor, mask: Tensor | None, positions: Tensor, shared: Prefix, *, last: int = 0) -> Tensor:
+        """Logits (B,T,V) behind the shared tokens, or those of the ``last`` tokens only."""
+        logits: Tensor = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=shared.repeated(len(ids)),
+            use_cache=shared.length > 0,
+            logits_to_keep=last,
+        ).logits
+        return logits
+
+    def _in_batches(
+        self, rows: list[Ids], score: Callable[[list[int], Prefix], list[T]], *, kept: Sequence[int]
+    ) -> list[T]:
+        """Apply ``score`` to length-sorted batches and return its results in the order of ``rows``.
+
+        Args:
+            rows: Token rows.
+            score: Takes the indices of a batch and the tokens that all rows share, which are left out of the batch.
+            kept: How many tokens at the end of each row must stay in its batch.
+        """
         results: dict[int, T] = {}
         with self._quiet():
-            for indices in _length_sorted(rows, self.batch_tokens):
-                results.update(zip(indices, score(indices), strict=True))
+            shared = self._shared(rows, kept)
+            lengths = [len(row) - shared.length + shared.length // _CACHED_COST for row in rows]
+            for indices in _length_sorted(lengths, self.batch_tokens):
+                results.update(zip(indices, score(indices, shared), strict=True))
         return [results[index] for index in range(len(rows))]
+
+    def _shared(self, rows: list[Ids], kept: Sequence[int]) -> Prefix:
+        """The tokens that all rows begin with, such as an attack's prompt, fed forward once."""
+        first, last = min(rows), max(rows)  # what these two have in common, all that lie between them have too
+        differing = (at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+        length = min(next(differing, len(first)), *(len(row) - count for row, count in zip(rows, kept, strict=True)))
+        if length < _WORTH_SHARING or len(rows) < 2:
+            return Prefix()
+        cache = DynamicCache(config=self._model.config)
+        self._model(input_ids=torch.tensor([first[:length]], device=self._model.device), past_key_values=cache)
+        return Prefix(length, cache)
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -152,15 +207,18 @@ class TransformersEngine:
         finally:
             self._model.train(was_training)
 
-    def _padded(self, batch: list[Ids]) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Left-padded ids (B,T), their mask (None without padding: the faster attention path) and positions (B,T)."""
+    def _padded(self, batch: list[Ids], shared: Prefix) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Left-padded ids (B,T), the mask of shared tokens and ids (None without padding), and positions (B,T)."""
         width = max(map(len, batch))
         pad = self._tokenizer.pad_token_id or 0
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in batch], device=self._model.device)
         starts = torch.tensor([[width - len(row)] for row in batch], device=self._model.device)
         steps = torch.arange(width, device=self._model.device)[None]
-        mask = (steps >= starts).long() if bool(starts.any()) else None
-        return ids, mask, (steps - starts).clamp(min=0)
+        mask = None
+        if bool(starts.any()):
+            before = torch.ones(len(batch), shared.length, dtype=torch.long, device=ids.device)
+            mask = torch.cat([before, (steps >= starts).long()], dim=1)
+        return ids, mask, shared.length + (steps - starts).clamp(min=0)
 
     def _tail(self, context: str, continuation: str) -> Ids:
         """Tokens that the continuation adds to the context, as lm-eval counts them: whole minus context."""
@@ -197,13 +255,21 @@ class TransformersEngine:
         return int(self._model.config.max_position_embeddings)
 
 
-def _length_sorted(rows: Sequence[Ids], batch_tokens: int) -> Iterator[list[int]]:
+def _length_sorted(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices in batches of similar length whose padded size stays within ``batch_tokens`` (at least one row each)."""
     batch: list[int] = []
-    for index in sorted(range(len(rows)), key=lambda i: len(rows[i])):
-        if batch and (len(batch) + 1) * len(rows[index]) > batch_tokens:
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[index] > batch_tokens:
             yield batch
             batch = []
         batch.append(index)
     if batch:
         yield batch
+
+
+def _same_tokenizer(one: Any, other: Any) -> bool:  # noqa: ANN401 - transformers tokenizers are untyped at this border
+    """Whether both encode alike for certain: one object, or fast tokenizers of equal definition."""
+    if one is other:
+        return True
+    fast = one.is_fast and other.is_fast
+    return bool(fast and one.backend_tokenizer.to_str() == other.backend_tokenizer.to_str())

@@ -1,5 +1,7 @@
 """The engine against a naive loop: one sequence at a time, no padding, no cache, float64 sums."""
 
+import copy
+
 import pytest
 import torch
 from transformers import LlamaForCausalLM
@@ -96,12 +98,55 @@ def test_long_prompts_are_cut_from_the_left(lm: LM, engine: TransformersEngine) 
 
 
 def test_batches_cover_every_row_once_within_the_token_limit() -> None:
-    rows = [[0] * n for n in (5, 1, 9, 3, 12, 2)]
-    batches = list(_length_sorted(rows, 10))
+    lengths = [5, 1, 9, 3, 12, 2]
+    batches = list(_length_sorted(lengths, 10))
     assert sorted(index for batch in batches for index in batch) == list(range(6))
-    assert all(len(b) == 1 or len(b) * max(len(rows[i]) for i in b) <= 10 for b in batches)
+    assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= 10 for b in batches)
 
 
 def test_an_engine_without_a_model_says_so() -> None:
     with pytest.raises(ValueError, match="call load first"):
         TransformersEngine().generate(["a"], max_tokens=1)
+
+
+BEFORE = "the red stone melts slowly. a town by the sea. "  # more tokens than it takes to be shared
+
+
+def test_choices_behind_a_shared_prefix_equal_the_naive_loop(lm: LM, engine: TransformersEngine) -> None:
+    texts = [BEFORE + text for text in TEXTS]
+    rows = engine.choices(texts, [["!", "?"]] * len(texts))
+    assert [v for row in rows for v in row] == pytest.approx(
+        [naive(lm, t, c)[0] for t in texts for c in "!?"], abs=1e-5
+    )
+
+
+def test_loglikelihoods_behind_a_shared_prefix_equal_the_naive_loop(lm: LM, engine: TransformersEngine) -> None:
+    pairs = [(BEFORE.strip(), f" {text}") for text in TEXTS]
+    expected = [v for pair in pairs for v in naive(lm, *pair)]
+    assert [v for row in engine.loglikelihood(pairs) for v in row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_whole_texts_that_share_their_beginning_are_scored_from_the_second_token(
+    lm: LM, engine: TransformersEngine
+) -> None:
+    rows = engine.loglikelihood([("", BEFORE + text) for text in TEXTS])
+    assert [len(row) for row in rows] == [len(lm.tokenizer(BEFORE + text)["input_ids"]) - 1 for text in TEXTS]
+
+
+def test_greedy_text_behind_a_shared_prefix_is_that_of_one_prompt_alone(engine: TransformersEngine) -> None:
+    texts = [BEFORE + text for text in TEXTS]
+    alone = [engine.generate([text], max_tokens=5)[0] for text in texts]
+    assert engine.generate(texts, max_tokens=5) == alone
+
+
+def test_a_tokenizer_that_was_loaded_again_keeps_the_work_done(lm: LM, engine: TransformersEngine) -> None:
+    engine.choices(TEXTS, [["!"]] * len(TEXTS))
+    before = len(engine._served.encodings)
+    engine.load(LM(lm.model, copy.deepcopy(lm.tokenizer)))
+    assert len(engine._served.encodings) == before > 0
+
+
+def test_another_tokenizer_starts_anew(lm: LM, engine: TransformersEngine) -> None:
+    engine.choices(TEXTS, [["!"]] * len(TEXTS))
+    engine.load(LM(lm.model, train_tokenizer(["other words"], vocab_size=270)))
+    assert engine._served.encodings == {}
