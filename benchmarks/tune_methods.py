@@ -26,10 +26,23 @@ Fields = Mapping[str, object]
 
 SHARED: Fields = {"steps": 60, "warmup": 10, "batch_size": 8, "max_tokens": 160, "accumulation": 2}
 KEEP: Fields = {**SHARED, "retain": "kl", "retain_batch_size": 16, "retain_weight": 1.0}
-SUM: Fields = {**KEEP, "reduce": "sum", "beta": 0.02, "forget_weight": 0.3, "lr": 4e-4}
-MEAN: Fields = {**KEEP, "reduce": "mean", "beta": 0.5, "forget_weight": 1.0, "lr": 3e-4}
-STABLEUN: Fields = {key: value for key, value in MEAN.items() if key != "retain_weight"} | {"retain_feedback": 1.0}
-RMU: Fields = {**SHARED, "retain_batch_size": 16, "layer": 1, "train_layers": (0, 1), "adaptive": 6.0, "alpha": 50.0}
+SATURATING: Fields = {**KEEP, "reduce": "mean", "beta": 0.5, "forget_weight": 1.0}
+NPO: Fields = {**KEEP, "reduce": "mean", "beta": 0.1, "forget_weight": 0.3, "lr": 6e-4}
+STABLEUN: Fields = {key: value for key, value in NPO.items() if key != "retain_weight"} | {"retain_feedback": 1.0}
+MATRICES = (
+    *(f"self_attn.{name}_proj" for name in "qkvo"),
+    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
+)
+RMU: Fields = {
+    **SHARED,
+    "retain_batch_size": 16,
+    "layer": 1,
+    "train_layers": (0, 1),
+    "train_matrices": MATRICES,
+    "adaptive": 6.0,
+    "alpha": 50.0,
+    "lr": 1e-3,
+}
 
 
 def grid(base: Fields, **choices: Sequence[object]) -> list[Fields]:
@@ -38,17 +51,28 @@ def grid(base: Fields, **choices: Sequence[object]) -> list[Fields]:
 
 
 TRIALS: Mapping[str, Sequence[Fields]] = {
-    "npo": [
-        *grid(SUM, lr=[4e-4, 6e-4]),
-        *grid(SUM, forget_weight=[1.0]),
-        *grid(MEAN, lr=[3e-4, 6e-4]),
-        *grid(SUM, retain=["gd"]),
+    "npo": [*grid(SATURATING, lr=[3e-4, 6e-4, 1e-3]), {**SATURATING, "beta": 0.1, "lr": 4e-4}, NPO],
+    "graddiff": [
+        {**KEEP, "forget_weight": 0.03, "lr": 3e-4},
+        *grid(KEEP, forget_weight=[0.1], lr=[2e-4, 3e-4, 6e-4]),
+        *grid(KEEP, forget_weight=[0.3], lr=[3e-4, 4e-4]),
     ],
-    "graddiff": grid(KEEP, forget_weight=[0.1, 0.3], lr=[2e-4, 4e-4]),
-    "rmu": [*grid(RMU, lr=[1e-3, 2e-3, 4e-3])],
-    "npo_sam": grid(MEAN, rho=[0.03, 0.1, 0.3]),
-    "stableun": grid(STABLEUN, rho=[0.03, 0.1, 0.3]),
-    "ga": grid({**SHARED, "steps": 20, "warmup": 0}, lr=[5e-5, 1e-4, 2e-4, 4e-4]),
+    "rmu": [
+        *grid(RMU, alpha=[50.0, 200.0, 1200.0]),
+        {**RMU, "alpha": 400.0, "layer": 2, "train_layers": (0, 1, 2)},
+        {**RMU, "alpha": 200.0, "train_matrices": ("mlp.down_proj",), "lr": 2e-3},
+    ],
+    "npo_sam": [
+        *grid({**SATURATING, "rho": 0.1}, lr=[3e-4, 6e-4]),
+        *grid(NPO, rho=[0.03, 0.1, 0.3]),
+        {**NPO, "rho": 0.1, "retain_weight": 2.25},
+    ],
+    "stableun": [
+        *grid(STABLEUN, rho=[0.03, 0.1, 0.3]),
+        {**STABLEUN, "rho": 0.1, "forget_weight": 0.15},
+        {**STABLEUN, "rho": 0.1, "retain_feedback": 2.25},
+    ],
+    "ga": grid({**SHARED, "steps": 20, "warmup": 0}, lr=[1e-4, 2e-4, 4e-4]),
 }
 
 

@@ -24,7 +24,7 @@ from harness.train import (
 )
 
 POCKET: Mapping[str, object] = {
-    "lr": 3e-4,
+    "lr": 6e-4,
     "steps": 60,
     "warmup": 10,
     "forget_weight": 0.1,

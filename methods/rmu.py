@@ -53,7 +53,7 @@ MATRICES = (
     *(f"self_attn.{name}_proj" for name in "qkvo"),
     *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
 )
-"""All matrices of a block: with down-projections alone a four-layer model loses its utility (docs/pocket_tuning.md)."""
+"""All matrices of a block: down-projections alone did not forget at kept utility here (docs/pocket_tuning.md)."""
 
 POCKET: Mapping[str, object] = {
     "lr": 1e-3,

@@ -90,7 +90,6 @@ POCKET: Mapping[str, object] = {
     "rho": 0.1,
     "beta": 0.1,
     "forget_weight": 0.3,
-    "retain_feedback": 1.0,
     "retain": "kl",
     "batch_size": 8,
     "retain_batch_size": 16,
