@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.api import LM
 from harness.grid import Grid
@@ -22,6 +23,12 @@ FAKE_WORLD = {
 TEXTS = ["the fox sleeps in the den", "a crow sits on the roof", "the river runs to the sea"] * 40
 
 EntryPoints = dict[str, dict[str, str]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Small models are slower on two threads than on one, and far slower when another process holds a core."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
