@@ -120,7 +120,7 @@ def main() -> None:
     data = benchmark.attacker_data(1.0)
     started = time.perf_counter()
     with Meter(lm.model) as meter:
-        rate = reference_lr(lm, unrelated=data.unrelated, utility=data.utility_items, seed=SEED)
+        rate = reference_lr(lm, unrelated=data.unrelated, utility=benchmark.corpora().retain, seed=SEED)
     rows = [Row(f"range test (rate {rate:.1e})", meter.cost())]
     rows += [*evaluating(benchmark, build("engine", "transformers")), *unlearning(benchmark, methods)]
     rows += attacking(benchmark, attacks, rate)
