@@ -54,7 +54,7 @@ def build(kind: Kind, name: str, *, overrides: Mapping[str, object] | None = Non
         benchmark: Name of the benchmark whose preset applies.
 
     Raises:
-        UserError: Unknown component or field, mistyped or out-of-bounds value, or not a frozen dataclass.
+        UserError: Unknown or broken component, unknown field, mistyped or out-of-bounds value.
     """
     cls = component_class(kind, name)
     given = {**getattr(cls, "presets", {}).get(benchmark, {}), **(overrides or {})}
@@ -83,17 +83,8 @@ def rebuild(kind: Kind, spec: Spec, runtime: Mapping[str, object]) -> Any:  # no
 
 
 def component_class(kind: Kind, name: str) -> type:
-    """The class of an installed component, checked for the two things everything else relies on."""
-    entry = registry.find(kind, name)
-    cls = registry.imported(entry)
-    if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        raise UserError(
-            f"The {kind} '{name}' of {entry.provider} is not a frozen dataclass. "
-            "Declare it with @dataclass(frozen=True)."
-        )
-    if not isinstance(getattr(cls, "version", None), int):
-        raise UserError(f"The {kind} '{name}' of {entry.provider} has no version. Add `version: ClassVar[int] = 1`.")
-    return cls
+    """The class of an installed component, which the registry has held to the contract."""
+    return registry.load(kind, name)
 
 
 def spec_of(name: str, component: Any, content: Mapping[str, str] | None = None) -> Spec:  # noqa: ANN401 - any plugin
@@ -172,11 +163,24 @@ def _checked(label: str, field: dataclasses.Field[Any], hint: Any, value: object
 
 
 def _coerced(label: str, field: dataclasses.Field[Any], hint: Any, value: object) -> Any:  # noqa: ANN401 - typed by hint
+    if _is_bool_for_number(value, hint):
+        raise UserError(f"{label} = {value!r} is not {_type_name(hint)}: it is true or false. {_hint_at(field)}")
     try:
         return TypeAdapter(hint, config={"allow_inf_nan": False}).validate_python(_untyped(value, hint))
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         raise UserError(f"{label} = {value!r} is not {_type_name(hint)}: {reason}. {_hint_at(field)}") from error
+
+
+def _is_bool_for_number(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type
+    """Whether a TOML ``true`` stands where a number belongs; Python would take it for 1."""
+    elements = value if isinstance(value, (list, tuple)) else (value,)
+    leaves = _leaves(hint)
+    return any(isinstance(item, bool) for item in elements) and bool not in leaves and bool(leaves & {int, float})
+
+
+def _leaves(hint: Any) -> set[Any]:  # noqa: ANN401 - a type
+    return {hint}.union(*(_leaves(member) for member in get_args(hint) if isinstance(member, type) or get_args(member)))
 
 
 def _untyped(value: object, hint: Any) -> object:  # noqa: ANN401 - a type

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from harness import registry
 from harness.components import component_class, field_docs
+from harness.contract import ALL, POCKET
 from harness.errors import UserError
-from harness.grid import ALL, POCKET, Grid, read_grid
+from harness.grid import Grid, read_grid
 from harness.registry import Kind
 
 
@@ -35,7 +36,11 @@ def left_out(grid: Grid) -> list[str]:
     """Broken plugins that ``all`` would otherwise pass over in silence."""
     groups: dict[Kind, Sequence[str]] = {"method": grid.methods, "attack": grid.attacks, "benchmark": grid.benchmarks}
     kinds = [kind for kind, names in groups.items() if ALL in names]
-    return [f"Left out of all {kind}s: {why}" for kind in kinds for why in registry.broken(kind).values()]
+    lines = [f"Left out of all {kind}s: {why}" for kind in kinds for why in registry.broken(kind).values()]
+    if POCKET in grid.benchmarks and ALL not in grid.benchmarks:
+        pocket = [why for name, why in registry.broken("benchmark").items() if name.startswith(f"{POCKET}-")]
+        lines += [f"Left out of the pocket benchmarks: {why}" for why in pocket]
+    return lines
 
 
 def settings_of(pairs: Sequence[str], *, example: str) -> dict[str, str]:

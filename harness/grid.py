@@ -10,11 +10,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness import registry
+from harness.contract import ALL, POCKET
 from harness.errors import UserError
 from harness.registry import KINDS, Kind
 
-ALL = "all"
-POCKET = "pocket"
+MOST_SEEDS = 10_000
+LARGEST_SEED = 2**32 - 1
+"""What every library's generator accepts."""
+SEEDS = "give a number of seeds (3 means 0, 1, 2) or a list such as 0,5"
 
 Overrides = Mapping[tuple[Kind, str], Mapping[str, object]]
 
@@ -48,11 +51,17 @@ class Grid(BaseModel):
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds(cls, value: object) -> object:
-        if isinstance(value, str) and "," in value:
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        if isinstance(value, str) and value.strip().isdigit():
-            value = int(value)
-        return tuple(range(value)) if isinstance(value, int) else value
+        if isinstance(value, str) and "," not in value:
+            value = _seed(value)
+        if isinstance(value, int):
+            count = _seed(value)
+            _refuse_too_many(count)
+            return tuple(range(count))
+        parts = [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)):
+            raise ValueError(SEEDS)
+        _refuse_too_many(len(parts))
+        return tuple(_seed(part) for part in parts)
 
     @field_validator("overrides", mode="before")
     @classmethod
@@ -71,12 +80,17 @@ def read_grid(path: Path | None, flags: Mapping[str, object]) -> Grid:
         UserError: No such file, not TOML, unknown key, mistyped value.
     """
     written = _toml(path) if path else {}
+    if not isinstance(written.get("set", {}), Mapping):
+        raise UserError(
+            f"The grid's set of {path} is {written['set']!r}, which is no table. Write for example "
+            "[set.method.npo] with a line beta = 0.2 below it."
+        )
     merged = {**written, **flags}
     merged["set"] = {**_settings(written.get("set")), **_settings(flags.get("set"))}
     try:
         return Grid.model_validate(merged)
     except ValidationError as error:
-        raise UserError(_problem(error, path)) from error
+        raise UserError(_problem(error, path, flags)) from error
 
 
 def overrides_of(grid: Grid) -> Overrides:
@@ -116,17 +130,37 @@ def _settings(value: object) -> dict[str, Any]:
     return dict(_flattened(value)) if isinstance(value, Mapping) else {}
 
 
+def _seed(value: object) -> int:
+    """One whole number as typed."""
+    text = value.strip() if isinstance(value, str) else str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not (text.isascii() and text.isdigit()):
+        raise ValueError(SEEDS)
+    if len(text) > len(str(LARGEST_SEED)) or int(text) > LARGEST_SEED:
+        raise ValueError(f"a seed is at most {LARGEST_SEED}; {SEEDS}")
+    return int(text)
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > MOST_SEEDS:
+        raise ValueError(f"these are {count} seeds, and {MOST_SEEDS} are the most; {SEEDS}")
+
+
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors put a byte order mark first
+    except UnicodeDecodeError as error:
+        raise UserError(f"The grid file {path} cannot be decoded. Save it as UTF-8.") from error
     except OSError as error:
         raise UserError(f"The grid file {path} cannot be read: {error.strerror}. Check the path.") from error
     except ValueError as error:
         raise UserError(f"The grid file {path} is not TOML: {error}. Mend that line.") from error
 
 
-def _problem(error: ValidationError, path: Path | None) -> str:
+def _problem(error: ValidationError, path: Path | None, flags: Mapping[str, object]) -> str:
     first = error.errors(include_url=False)[0]
+    if first["loc"] == ("seeds",) and "ctx" in first:
+        place = "--seeds" if "seeds" in flags else f"The grid's seeds of {path},"
+        return f"{place} {first['input']}: {first['ctx']['error']}."
     key = ".".join(str(part) for part in first["loc"])
     known = ["set" if name == "overrides" else name for name in Grid.model_fields]
     where = f" of {path}" if path else ""

@@ -34,7 +34,7 @@ def shown(kind: Kind, name: str) -> dict[str, Any]:
     """Everything a person needs to use one component.
 
     Raises:
-        UserError: It is unknown, broken, or no frozen dataclass.
+        UserError: It is unknown or broken.
     """
     cls, entry = component_class(kind, name), registry.find(kind, name)
     described = {

@@ -16,8 +16,9 @@ from harness import registry
 from harness.api import Benchmark
 from harness.cell import Cell, Spec, Value
 from harness.components import build, role_of, runtime_of, spec_of
+from harness.contract import ALL, POCKET
 from harness.errors import UserError
-from harness.grid import ALL, POCKET, Grid, Overrides, overrides_of, read_grid
+from harness.grid import Grid, Overrides, overrides_of, read_grid
 from harness.registry import KINDS, Kind
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -162,7 +163,7 @@ def _expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
         if name == ALL:
             spelt.extend(registry.working(kind))
         elif name == POCKET and kind == "benchmark":
-            spelt.extend(entry.name for entry in registry.installed(kind) if entry.name.startswith(f"{POCKET}-"))
+            spelt.extend(usable for usable in registry.working(kind) if usable.startswith(f"{POCKET}-"))
         else:
             spelt.append(registry.find(kind, name).name)
     return tuple(dict.fromkeys(spelt))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, get_args
 
+from harness.contract import violation
 from harness.errors import UserError
 from harness.faults import Fault, attempt
 
@@ -75,7 +76,7 @@ def load(kind: Kind, name: str) -> type:
     """Import one component's class.
 
     Raises:
-        UserError: Unknown, claimed twice, or its plugin cannot be imported (named with version and cause).
+        UserError: Unknown, claimed twice, or its plugin is broken (named with version and cause).
     """
     return imported(find(kind, name))
 
@@ -84,7 +85,7 @@ def imported(entry: Entry) -> type:
     """The class of an entry.
 
     Raises:
-        UserError: Its plugin cannot be imported, or the entry does not name a class.
+        UserError: Its plugin cannot be imported, or its name or class breaks the contract.
     """
     loaded = attempt(EntryPoint(entry.name, entry.path, f"harness.{entry.kind}s").load)
     if isinstance(loaded, Fault):
@@ -92,12 +93,10 @@ def imported(entry: Entry) -> type:
             f"The {entry.kind} '{entry.name}' comes from {entry.provider} ({entry.path}), which cannot be imported: "
             f"{loaded.reason}. Repair or uninstall {entry.distribution}, or leave '{entry.name}' out."
         ) from loaded.error
-    if not isinstance(loaded, type):
-        raise UserError(
-            f"The {entry.kind} '{entry.name}' of {entry.provider} points at {entry.path}, which is not a class. "
-            f"Its entry point must name a class."
-        )
-    return loaded
+    if wrong := violation(entry.kind, entry.name, loaded):
+        raise UserError(f"The {entry.kind} '{entry.name}' of {entry.provider} ({entry.path}) {wrong}")
+    cls: type = loaded
+    return cls
 
 
 def listing(kind: Kind) -> tuple[Listed, ...]:

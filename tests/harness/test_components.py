@@ -51,6 +51,10 @@ def test_what_a_human_types_becomes_the_type_of_the_field(field_name: str, typed
         ({"steps": 1.5}, r"steps = 1\.5 is not int"),
         ({"steps": 0}, r"must be at least 1"),
         ({"layers": "1,-2"}, r"layers = '1,-2' is not allowed: it must be at least 0"),
+        ({"scale": True}, r"method\.nudge\.scale = True is not float: it is true or false"),
+        ({"steps": True}, r"steps = True is not int"),
+        ({"stop": False}, r"stop = False is not int"),
+        ({"layers": [1, True]}, r"layers = \[1, True\] is not tuple"),
         ({"mode": "odd"}, r"mode = 'odd' is not allowed: it must be one of plain, fancy"),
         ({"scal": 1}, r"method\.nudge has no field 'scal'\. Did you mean 'scale'\? It has: scale, steps"),
     ],
@@ -113,5 +117,5 @@ def test_a_plugin_that_is_no_frozen_dataclass_is_refused(distribution: Install) 
     distribution(
         "loose-dist", {"harness.methods": {"loose": "loose_plugin:M"}}, files={"loose_plugin.py": "class M: ...\n"}
     )
-    with pytest.raises(UserError, match=r"loose-dist 1\.0 is not a frozen dataclass"):
+    with pytest.raises(UserError, match=r"loose-dist 1\.0 .*is not a frozen dataclass"):
         build("method", "loose")

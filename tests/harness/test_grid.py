@@ -41,6 +41,11 @@ def test_settings_may_be_written_in_one_string(tmp_path: Path) -> None:
         ("method = ['npo']", r"no key 'method'\. Did you mean 'methods'"),
         ("methods = 3", r"grid's methods .* is 3"),
         ("methods = [", r"is not TOML"),
+        ("set = 3", r"grid's set of .* is 3, which is no table\. Write"),
+        ("seeds = [true]", r"seeds of .*: give a number of seeds"),
+        ("seeds = true", r"seeds of .*: give a number of seeds"),
+        ("seeds = -1", r"seeds of .*: give a number of seeds"),
+        ("seeds = 1.5", r"seeds of .*: give a number of seeds"),
     ],
 )
 def test_a_wrong_grid_file_is_refused_with_the_place(tmp_path: Path, text: str, message: str) -> None:
@@ -57,3 +62,34 @@ def test_a_missing_grid_file_is_named(tmp_path: Path) -> None:
 def test_a_setting_that_is_not_kind_name_field_is_refused(key: str) -> None:
     with pytest.raises(UserError, match=r"not of the form kind\.name\.field"):
         overrides_of(Grid(overrides={key: 1}))
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("abc", r"^--seeds abc: give a number of seeds \(3 means 0, 1, 2\) or a list such as 0,5\.$"),
+        ("1,x", r"^--seeds 1,x: give a number of seeds"),
+        ("4294967296,1", r"^--seeds 4294967296,1: a seed is at most 4294967295"),
+        ("10001", r"^--seeds 10001: these are 10001 seeds, and 10000 are the most"),
+    ],
+)
+def test_wrong_seeds_are_refused_in_the_words_of_the_flag(typed: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_grid(None, {"seeds": typed})
+
+
+def test_the_largest_seed_is_accepted() -> None:
+    assert read_grid(None, {"seeds": "4294967295,"}).seeds == (2**32 - 1,)
+
+
+def test_a_grid_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_bytes(b"\xef\xbb\xbfseeds = 2\n")
+    assert read_grid(path, {}).seeds == (0, 1)
+
+
+def test_a_grid_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_bytes(b"# caf\xe9\nseeds = 2\n")
+    with pytest.raises(UserError, match=r"cannot be decoded\. Save it as UTF-8"):
+        read_grid(path, {})

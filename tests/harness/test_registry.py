@@ -10,7 +10,26 @@ from harness.errors import UserError
 from harness.registry import broken, find, installed, listing, load, working
 
 BROKEN = {"broken_plugin.py": "raise ImportError('needs a GPU compiler')\n"}
-FINE = {"fine_plugin.py": "class Fine:\n    '''Does no harm.'''\n"}
+HEAD = "from dataclasses import dataclass\n@dataclass(frozen=True)\n"
+FINE = {
+    "fine_plugin.py": f"""{HEAD}class Fine:
+    '''Does no harm.'''
+    version = 1
+    size: int = 2
+    presets = {{'bench': {{'size': 3}}}}
+    def unlearn(self, lm, corpora, *, seed): ...
+"""
+}
+MALFORMED = [
+    (HEAD, "", "is not a frozen dataclass"),
+    ("version = 1", "version = 'one'", "has version 'one', no whole number"),
+    ("version = 1", "version = True", "has version True, no whole number"),
+    ("{'bench': {'size': 3}}", "5", "has presets 5"),
+    ("{'size': 3}", "4", "has presets {'bench': 4}"),
+    ("{'size': 3}", "{'sise': 3}", "has no field 'sise', which its preset for 'bench' sets"),
+    ("size: int", "size: 'Unknown'", "has annotations that cannot be read"),
+    ("def unlearn", "def forget", r"has no method unlearn\(\)"),
+]
 Install = Callable[..., Path]
 
 
@@ -73,3 +92,30 @@ def test_an_entry_point_that_is_no_class_is_refused(distribution: Install) -> No
     distribution("value-dist", {"harness.methods": {"value": "value_plugin:M"}}, files={"value_plugin.py": "M = 3\n"})
     with pytest.raises(UserError, match="is not a class"):
         load("method", "value")
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), MALFORMED)
+def test_a_plugin_that_breaks_the_contract_is_broken_in_the_list_and_blamed_when_named(
+    distribution: Install, right: str, wrong: str, message: str
+) -> None:
+    module = f"malformed_{MALFORMED.index((right, wrong, message))}"
+    source = FINE["fine_plugin.py"].replace(right, wrong)
+    points = {"harness.methods": {"bent": f"{module}:Fine"}}
+    distribution("bent-dist", points, version="2.1", files={f"{module}.py": source})
+    with pytest.raises(UserError, match=rf"The method 'bent' of bent-dist 2\.1 .*{message}"):
+        load("method", "bent")
+    assert "bent" not in working("method")
+    assert "bent-dist 2.1" in broken("method")["bent"]
+
+
+@pytest.mark.parametrize("name", ["all", "pocket", "a,b", "two words", "a/b"])
+def test_a_name_that_cannot_be_typed_or_means_several_is_broken(distribution: Install, name: str) -> None:
+    distribution("named-dist", {"harness.methods": {name: "fine_plugin:Fine"}}, files=FINE)
+    assert name not in working("method")
+    assert "Rename it" in broken("method")[name]
+
+
+def test_an_attack_without_a_threat_is_broken(distribution: Install) -> None:
+    source = FINE["fine_plugin.py"].replace("unlearn", "attack")
+    distribution("mild-dist", {"harness.attacks": {"mild": "mild_plugin:Fine"}}, files={"mild_plugin.py": source})
+    assert "lacks a threat or a family" in broken("attack")["mild"]
