@@ -35,7 +35,8 @@ class Unlearned:
 def unlearned(folder: Path, make: Callable[[], tuple[LM, Cost]], *, run_id: str) -> Unlearned:
     """Load the weights in ``folder``, making them first if they are not there.
 
-    The weights are always read back from disk, so a cell gives the same numbers whether or not it made them.
+    The weights are always read back from disk, so a cell gives the same numbers whether or not it made them. A folder
+    that an earlier call left and that cannot be read, or holds other weights than were saved, is made again once.
 
     Args:
         folder: Where the checkpoint is or will be; its parent holds locks and notes of failures.
@@ -46,16 +47,18 @@ def unlearned(folder: Path, make: Callable[[], tuple[LM, Cost]], *, run_id: str)
         UserError: Unlearning failed, left weights that are not finite, or gave a model that cannot be reloaded.
     """
     with exclusive(folder.with_name(f".{folder.name}.lock")):
-        if not folder.exists():
-            _make(folder, make, run_id)
-    lm = load_lm(folder)
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    if fingerprint(lm.model) != facts["fingerprint"]:
-        raise UserError(
-            f"The weights in {folder} are not those that were saved there: the file was changed, or the method gave "
-            "lm.model another architecture. Delete the folder, and mend the method if it happens again."
-        )
-    return Unlearned(lm, Cost(**facts["cost"]))
+        if folder.exists():
+            kept = attempt(lambda: _read(folder))
+            if not isinstance(kept, Fault):
+                return kept
+            shutil.rmtree(folder)
+        _make(folder, make, run_id)
+        made = attempt(lambda: _read(folder))
+        if isinstance(made, Fault):
+            shutil.rmtree(folder)
+            _note(folder, run_id, made.reason)
+            raise UserError(made.reason) from made.error
+        return made
 
 
 def require_finite(model: nn.Module, whose: str) -> None:
@@ -72,18 +75,28 @@ def require_finite(model: nn.Module, whose: str) -> None:
         )
 
 
+def _read(folder: Path) -> Unlearned:
+    lm = load_lm(folder)
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    if fingerprint(lm.model) != facts["fingerprint"]:
+        raise UserError(
+            f"The weights in {folder} are not those that were saved there: the method gave lm.model another "
+            "architecture, or the disk is faulty. Mend the method."
+        )
+    return Unlearned(lm, Cost(**facts["cost"]))
+
+
 def _make(folder: Path, make: Callable[[], tuple[LM, Cost]], run_id: str) -> None:
-    note = folder.with_name(f"{folder.name}.failed.json")
-    _refuse_again(note, run_id)
+    _refuse_again(folder, run_id)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     made = attempt(lambda: _save(partial, *make()))
     if isinstance(made, Fault):
         shutil.rmtree(partial, ignore_errors=True)
-        note.write_text(json.dumps({"run": run_id, "reason": made.reason}), encoding="utf-8")
+        _note(folder, run_id, made.reason)
         raise UserError(made.reason) from made.error
     partial.rename(folder)
-    note.unlink(missing_ok=True)
+    _note_of(folder).unlink(missing_ok=True)
 
 
 def _save(folder: Path, lm: LM, cost: Cost) -> None:
@@ -93,9 +106,16 @@ def _save(folder: Path, lm: LM, cost: Cost) -> None:
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _refuse_again(note: Path, run_id: str) -> None:
-    if not note.exists():
-        return
-    told = json.loads(note.read_text(encoding="utf-8"))
-    if told["run"] == run_id:
+def _note_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.failed.json")
+
+
+def _note(folder: Path, run_id: str, reason: str) -> None:
+    _note_of(folder).write_text(json.dumps({"run": run_id, "reason": reason}), encoding="utf-8")
+
+
+def _refuse_again(folder: Path, run_id: str) -> None:
+    note = _note_of(folder)
+    told = attempt(lambda: dict(json.loads(note.read_text(encoding="utf-8")))) if note.exists() else {}
+    if not isinstance(told, Fault) and told.get("run") == run_id:  # a note cut short is worth no more than none
         raise UserError(f"Its unlearning failed earlier in this run: {told['reason']}")

@@ -144,9 +144,7 @@ class _Worker:
         """The answer for the cell in hand, or its failure if the worker died or is late."""
         if self.planned is None:
             raise ValueError("The worker has no cell.")
-        answer = self._answer or Failure(
-            self.planned.cell, self._end_of_life(timeout_s), str(logs / f"{self.planned.id}.log")
-        )
+        answer = self._answer or _lost(self.planned, self._end_of_life(timeout_s), logs)
         planned, self.planned, self._answer = self.planned, None, None
         return planned, answer
 
@@ -166,9 +164,20 @@ class _Worker:
             self._process.join()
             return f"took longer than {timeout_s:g} s and was ended"
         code = self._process.exitcode or 0
+        if code == -signal.SIGKILL:
+            return "its worker process died with signal SIGKILL (often out of memory; try fewer workers)"
         if code < 0:
             return f"its worker process died with signal {signal.Signals(-code).name}"
         return f"its worker process ended with exit status {code}"
+
+
+def _lost(planned: Planned, reason: str, logs: Path) -> Failure:
+    """The failure of a cell whose worker could not tell; the log says so below whatever the cell printed."""
+    log = logs / f"{planned.id}.log"
+    logs.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as handle:
+        handle.write(f"{planned.label}\n{reason}\n")
+    return Failure(planned.cell, reason, str(log))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from harness.api import (
@@ -21,7 +22,7 @@ from harness.api import (
 )
 from harness.lm import load_lm
 from harness.testing.method import compared_architecture, without_hooks
-from harness.testing.result import Result, component_results
+from harness.testing.result import Result, component_results, judged
 from harness.testing.snapshot import Snapshot, global_randomness, snapshot
 
 LIMIT_S = 120.0
@@ -67,11 +68,15 @@ def check_attack(attack: Attack, benchmark: Benchmark, *, reference_lr: float, s
         seed: The seed of both runs.
     """
     described = [*component_results(attack), declares_its_threat(attack)]
-    trial = observe(attack, benchmark, reference_lr=reference_lr, seed=seed)
+    trial = partial(observe, attack, benchmark, reference_lr=reference_lr, seed=seed)
+    return [*described, *judged(trial, _judge)]
+
+
+def _judge(trial: AttackTrial) -> list[Result]:
     if trial.not_applicable:
         reason = f"not applicable here ({trial.not_applicable}); check it on another benchmark"
-        return [*described, Result("applies to the benchmark", False, reason)]
-    return [*described, *(check(trial) for check in CHECKS)]
+        return [Result("applies to the benchmark", False, reason)]
+    return [check(trial) for check in CHECKS]
 
 
 def observe(attack: Attack, benchmark: Benchmark, *, reference_lr: float, seed: int) -> AttackTrial:

@@ -22,7 +22,7 @@ from harness.api import (
     Split,
 )
 from harness.lm import load_lm
-from harness.testing.result import Result, component_results
+from harness.testing.result import Result, component_results, judged
 from harness.testing.snapshot import Snapshot, snapshot
 
 SHORT = 24
@@ -88,8 +88,7 @@ class BenchmarkTrial:
 def check_benchmark(benchmark: Benchmark, engine: Engine) -> list[Result]:
     """Run every check of a benchmark with this engine."""
     described = component_results(benchmark)
-    trial = observe(benchmark, engine)
-    return [*described, *(check(trial) for check in CHECKS)]
+    return [*described, *judged(lambda: observe(benchmark, engine), lambda seen: [check(seen) for check in CHECKS])]
 
 
 def observe(benchmark: Benchmark, engine: Engine) -> BenchmarkTrial:

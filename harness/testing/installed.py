@@ -7,6 +7,8 @@ from typing import Literal
 
 from harness.api import Benchmark
 from harness.components import build
+from harness.errors import UserError
+from harness.faults import Fault, attempt
 from harness.lm import load_lm
 from harness.range_test import reference_lr
 from harness.testing.attack import check_attack
@@ -40,7 +42,10 @@ def check_installed(
     world: Benchmark = build("benchmark", benchmark, overrides=place)
     if kind == "method":
         return check_method(component, world, seed=SEED)
-    return check_attack(component, world, reference_lr=_reference_lr(world), seed=SEED)
+    rate = attempt(lambda: _reference_lr(world))
+    if isinstance(rate, Fault):
+        raise UserError(f"No attack can be tried on {benchmark}: {rate.reason}. Mend it or choose another benchmark.")
+    return check_attack(component, world, reference_lr=rate, seed=SEED)
 
 
 def _reference_lr(world: Benchmark) -> float:

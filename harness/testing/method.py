@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from harness.api import Benchmark, Method
 from harness.lm import load_lm
-from harness.testing.result import Result, component_results
+from harness.testing.result import Result, component_results, judged
 from harness.testing.snapshot import Snapshot, global_randomness, snapshot
 
 LIMIT_S = 120.0
@@ -43,8 +44,8 @@ def check_method(method: Method, benchmark: Benchmark, *, seed: int = 0) -> list
         seed: The seed of both runs.
     """
     described = component_results(method)
-    trial = observe(method, benchmark, seed=seed)
-    return [*described, *(check(trial) for check in CHECKS)]
+    trial = partial(observe, method, benchmark, seed=seed)
+    return [*described, *judged(trial, lambda seen: [check(seen) for check in CHECKS])]
 
 
 def observe(method: Method, benchmark: Benchmark, *, seed: int) -> MethodTrial:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.faults import Fault, attempt
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,12 @@ class Result:
 def failures(results: Iterable[Result]) -> list[str]:
     """The failed checks in words; empty means that the component conforms."""
     return [f"{result.name}: {result.detail}" for result in results if not result.passed]
+
+
+def judged(observe: Callable[[], T], judge: Callable[[T], Sequence[Result]]) -> list[Result]:
+    """The results of a trial; one failed result that names the exception if the component raises in it."""
+    results = attempt(lambda: list(judge(observe())))
+    return [Result("runs without an exception", False, results.reason)] if isinstance(results, Fault) else results
 
 
 def component_results(component: object) -> list[Result]:

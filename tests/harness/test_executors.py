@@ -44,6 +44,13 @@ def test_a_cell_that_aborts_its_process_is_a_failure_with_the_signal_and_the_nex
     assert reasons(ends) == ["its worker process died with signal SIGABRT", ""]
 
 
+def test_the_log_of_a_killed_cell_says_which_it_was_and_what_often_helps(tmp_path: Path) -> None:
+    [failure] = results(Pool(act, tmp_path, workers=1), "kill")
+    assert isinstance(failure, Failure)
+    assert "SIGKILL (often out of memory; try fewer workers)" in failure.reason
+    assert Path(failure.log).read_text().endswith(f"bench · npo · kill · seed 0\n{failure.reason}\n")
+
+
 def test_what_a_dying_cell_printed_is_in_its_log_with_its_python_stack(tmp_path: Path) -> None:
     results(Pool(act, tmp_path, workers=1), "abort")
     log = next(tmp_path.glob("*.log")).read_text()
@@ -110,7 +117,7 @@ def test_a_worker_killed_at_any_moment_costs_its_cell_and_a_second_run_heals_it(
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
     first = run(wanted, store, Pool(act, store.logs, workers=1), kill)
-    assert [one.reason for one in first.failures] == ["its worker process died with signal SIGKILL"]
+    assert [one.reason.partition(" (")[0] for one in first.failures] == ["its worker process died with signal SIGKILL"]
     here(wanted, store)
     assert [measured(one) for one in store.records()] == [measured(record("pause", seed)) for seed in range(4)]
 

@@ -123,12 +123,39 @@ def test_an_attack_without_meaning_here_is_a_record_with_its_reason(plan_of: Pla
     assert (record.measurements, record.not_applicable) == ((), "there are no questions here")
 
 
-def test_a_checkpoint_that_was_changed_is_not_used(plan_of: PlanOf, stages: Stages, tiny_models: Path) -> None:
-    stages(attacked(plan_of()))
-    made = next((stages.scratch / "unlearned").glob("*/model.safetensors"))
-    shutil.copy(tiny_models / "reference" / "model.safetensors", made)
-    with pytest.raises(UserError, match="not those that were saved there"):
-        stages(attacked(plan_of()))
+def swap_weights(folder: Path, other: Path) -> None:
+    shutil.copy(other / "model.safetensors", folder)
+
+
+def cut_weights(folder: Path, other: Path) -> None:
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100])
+
+
+def cut_facts(folder: Path, other: Path) -> None:
+    (folder / "unlearned.json").write_text('{"fing')
+
+
+def lose_config(folder: Path, other: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+@pytest.mark.parametrize("damage", [swap_weights, cut_weights, cut_facts, lose_config])
+def test_a_damaged_checkpoint_is_made_again(
+    plan_of: PlanOf, stages: Stages, tiny_models: Path, damage: Callable[[Path, Path], None]
+) -> None:
+    sound = measured(stages(attacked(plan_of())))
+    damage(next((stages.scratch / "unlearned").glob("*/model.safetensors")).parent, tiny_models / "reference")
+    assert measured(stages(attacked(plan_of()))) == sound
+
+
+def test_a_checkpoint_that_cannot_be_read_when_new_is_not_made_again_in_this_run(
+    plan_of: PlanOf, stages: Stages
+) -> None:
+    first, second = plan_of("misbehave", how="rename").cells
+    with pytest.raises(UserError, match=r"another architecture"):
+        stages(first)
+    with pytest.raises(UserError, match="Its unlearning failed earlier in this run: The weights in"):
+        stages(second)
 
 
 def counted(rates: list[float]) -> Callable[..., float]:

@@ -39,6 +39,10 @@ def test_a_conforming_attack_passes_every_check(models: str) -> None:
     assert failures(check_attack(Nudge(), TinyBenchmark(models), reference_lr=1e-3)) == []
 
 
+def raises(lm: LM, seed: int) -> None:
+    raise RuntimeError("the plugin's\nown mistake")
+
+
 def edits_nothing(lm: LM, seed: int) -> None:
     """Leaves the model as it is."""
 
@@ -83,6 +87,7 @@ def changes_the_configuration(lm: LM, seed: int) -> None:
 @pytest.mark.parametrize(
     ("edit", "broken"),
     [
+        (raises, "runs without an exception"),
         (edits_nothing, "changes the model"),
         (draws_from_the_global_torch_generator, "repeats bit by bit under a seed"),
         (draws_from_the_global_python_generator, "repeats bit by bit under a seed"),
@@ -105,6 +110,19 @@ def test_a_method_that_breaks_one_rule_fails_that_check_alone(models: str, edit:
             edit(lm, seed)
 
     assert failed_names(check_method(Broken(), TinyBenchmark(models))) == [broken]
+
+
+def test_an_exception_is_told_in_one_line_whoever_raises_it(models: str) -> None:
+    @dataclass(frozen=True)
+    class Raising(Nudge):
+        """Raises after a point."""
+
+        def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
+            yield Point(0)
+            raises(lm, seed)
+
+    found = failures(check_attack(Raising(), TinyBenchmark(models), reference_lr=1e-3))
+    assert found == ["runs without an exception: RuntimeError: the plugin's own mistake"]
 
 
 def test_a_control_that_edits_the_model_fails(models: str) -> None:

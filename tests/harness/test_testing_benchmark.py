@@ -36,6 +36,18 @@ def test_a_conforming_benchmark_passes_every_check(models: str) -> None:
     assert failures(check_benchmark(TinyBenchmark(models), TransformersEngine())) == []
 
 
+def test_a_benchmark_that_raises_fails_with_the_exception(models: str) -> None:
+    @dataclass(frozen=True)
+    class Raising(TinyBenchmark):
+        """Raises when it scores."""
+
+        def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
+            raise KeyError(prompts.before)
+
+    found = failures(check_benchmark(Raising(models), TransformersEngine()))
+    assert found == ["runs without an exception: KeyError: ''"]
+
+
 def test_a_benchmark_that_gives_scored_items_away_fails(models: str) -> None:
     @dataclass(frozen=True)
     class Leaky(TinyBenchmark):
