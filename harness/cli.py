@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -89,12 +90,11 @@ def check(
     from transformers.utils.logging import disable_progress_bar
 
     from harness.console import print_json, print_table
-    from harness.flags import settings_of
+    from harness.flags import check_settings
     from harness.testing import check_installed
 
     disable_progress_bar()
-    settings = settings_of(pairs or (), example="steps=20")
-    place = {key.removeprefix(flag.PLACE): settings.pop(key) for key in list(settings) if key.startswith(flag.PLACE)}
+    settings, place = check_settings(pairs or (), f"{kind}.{name}.", flag.PLACE)
     results = check_installed(kind, name, benchmark=on, settings=settings, place=place)
     if json:
         print_json([{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results])
@@ -118,7 +118,7 @@ def new(
     folder = new_package(kind, name, out)
     say(f"Wrote {folder}. Next:")
     for command in (
-        f"pip install --editable {folder}",
+        f"pip install --editable {quote(str(folder))}",
         f"harness check {kind} {name}",
         f"harness run --{kind}s {name}",
     ):
@@ -177,13 +177,16 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     By default all methods, all attacks, the pocket benchmarks and one seed.
     """
     from harness.console import print_table, say
-    from harness.plan import Planned
-    from harness.session import Means, run_session
-    from harness.store import Store
+    from harness.places import require_writable
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
-    planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
     try:
+        from harness.plan import Planned
+        from harness.session import Means, run_session
+        from harness.store import Store
+
+        require_writable(site, "--site")
+        planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
         outcome = run_session(planned, Store(results), Means(executor, workers, keep_checkpoints))
     except KeyboardInterrupt:
         say("Interrupted. What is finished is kept; the same command continues.")
@@ -192,7 +195,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     if outcome.failures:
         rows = [[Planned(failed.cell, {}).label, failed.reason, failed.log] for failed in outcome.failures]
         print_table(("failed cell", "reason", "log"), rows)
-    _render(results, site)
+    _render(results, site, "--site")
     if outcome.failures:
         raise typer.Exit(FAILED)
 
@@ -206,7 +209,8 @@ def leaderboard_build(
     """Render the leaderboard from records; nothing is computed anew."""
     if not results.is_dir():
         raise UserError(f"There is no results folder {results}. Give the one that `harness run` wrote, with --results.")
-    _render(results, out)
+    if not _render(results, out, "--out"):
+        raise typer.Exit(MISUSED)
 
 
 @pocket_app.command("build")
@@ -271,8 +275,8 @@ def _plan(
     return make_plan(wanted)
 
 
-def _render(results: Path, out: Path) -> None:
-    """Render what the folder holds; files that are no records are named and left out."""
+def _render(results: Path, out: Path, name: str) -> bool:
+    """Render what the folder holds, if anything; files that are no records are named and left out."""
     from harness.console import complain, say
     from harness.store import Store
     from leaderboard.render import build
@@ -283,9 +287,13 @@ def _render(results: Path, out: Path) -> None:
     for problem in problems:
         complain(f"{results}: {problem}")
     if not records:
-        complain(f"No finished cell in {results}, so there is nothing to render.")
-        return
+        complain(f"No finished cell in {results}, so there is nothing to render. `harness run` writes them there.")
+        return False
     try:
         say(f"Leaderboard: {build(records, out, problems=problems)}")
     except OSError as error:
-        raise UserError(f"The site cannot be written to {out}: {error.strerror}. Choose another folder.") from error
+        raise UserError(
+            f"{name} {out} cannot be written: {error.strerror}. The records in {results} are kept; render them with "
+            f"`harness leaderboard build --results {quote(str(results))} --out FOLDER`."
+        ) from error
+    return True

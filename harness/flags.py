@@ -43,6 +43,13 @@ def left_out(grid: Grid) -> list[str]:
     return lines
 
 
+def check_settings(pairs: Sequence[str], own: str, place: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Fields of what is checked (the grid's long spelling, which begins with ``own``, too) and of its benchmark."""
+    given = {key.removeprefix(own): value for key, value in settings_of(pairs, example="steps=20").items()}
+    there = {key.removeprefix(place): value for key, value in given.items() if key.startswith(place)}
+    return {key: value for key, value in given.items() if not key.startswith(place)}, there
+
+
 def settings_of(pairs: Sequence[str], *, example: str) -> dict[str, str]:
     """``key=value`` texts as a mapping; a key given twice takes its last value."""
     settings = {}

@@ -10,6 +10,7 @@ from string import Template
 from typing import Literal
 
 from harness import registry
+from harness.contract import ALL, POCKET
 from harness.errors import UserError
 from harness.templates import ATTACK, METHOD, PYPROJECT, TEST
 
@@ -54,10 +55,15 @@ def class_name(name: str) -> str:
 
 def _check_name(kind: NewKind, name: str) -> None:
     """The name becomes a module, so it must be one and must hide no other."""
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+    if keyword.iskeyword(name):
+        raise UserError(f"'{name}' is a word of the Python language. Choose another name, such as 'my_{name}'.")
+    if not NAME.fullmatch(name):
         raise UserError(
-            f"'{name}' cannot name a Python module. Use lower-case letters, digits and underscores: 'my_{kind}'."
+            f"'{name}' does not begin with a lower-case letter, or has other signs than lower-case letters, digits "
+            f"and underscores. Choose a name such as 'my_{kind}'."
         )
+    if name in (ALL, POCKET):
+        raise UserError(f"'{name}' stands for several components. Choose another name, such as 'my_{kind}'.")
     if any(entry.name == name for entry in registry.installed(kind)):
         provider = registry.find(kind, name).provider
         raise UserError(f"A {kind} named '{name}' is installed already, by {provider}. Choose another name.")

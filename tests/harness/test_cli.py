@@ -141,8 +141,16 @@ MISTAKES = [
     (["target", "build", "--benchmark", "tiny", "--out", "new"], "No target can be built for 'tiny'. Benchmarks with "),
     (["target", "build", "--benchmark", "muse-news", "--out", "new", "--documents", "1"], "A slice of 1 documents is "),
     (["new", "method", "npo"], "A method named 'npo' is installed already, by unlearning-harness "),
-    (["new", "method", "My-Method"], "'My-Method' cannot name a Python module. Use lower-case letters, "),
-    (["new", "attack", "class"], "'class' cannot name a Python module. "),
+    (["new", "method", "My-Method"], "'My-Method' does not begin with a lower-case letter, or has other signs "),
+    (["new", "method", "_x"], "'_x' does not begin with a lower-case letter"),
+    (["new", "method", "all"], "'all' stands for several components. "),
+    (["new", "attack", "class"], "'class' is a word of the Python language. "),
+    (["check", "attack", "nudge", "--set", "attack.nudge.size=-1"], "attack.nudge.size = '-1' is not allowed: "),
+    (["run", "--site", "/dev/null"], "--site /dev/null cannot be written: Not a directory. Choose another folder"),
+    (
+        ["leaderboard", "build", "--results", "methods"],
+        "No finished cell in methods, so there is nothing to render. `harness run`",
+    ),
     (["new", "attack", "json"], "A module 'json' can be imported already, and would be hidden. Choose another name."),
 ]
 
