@@ -54,6 +54,7 @@ class PromptSuite:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
+        "muse-news": POCKET,  # carried over from pocket-muse for small slice targets, not tuned there
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

@@ -53,6 +53,10 @@ class Relearn:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "max_tokens": 96},
         "pocket-muse": {**POCKET, "max_tokens": 128},
+        "muse-news": {
+            **POCKET,
+            "max_tokens": 512,
+        },  # carried over from pocket-muse for small slice targets, not tuned there
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

@@ -44,17 +44,21 @@ class RelearnLoRA:
     )
     warmup: int = param(0, "updates of linear warm-up", ge=0)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="forget")
     family: ClassVar[Family] = "relearn"
     citation: ClassVar[str] = "2502.05209"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "lr_scale": 30.0, "max_tokens": 96},
         "pocket-muse": {**POCKET, "max_tokens": 128},
+        "muse-news": {
+            **POCKET,
+            "max_tokens": 512,
+        },  # carried over from pocket-muse for small slice targets, not tuned there
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
-        """Yield the model before, half way through and at the end, always with its own modules and names."""
+        """Yield the model before any update, half way through and at the end, always merged: with its own names."""
         if not data.forget:
             raise NotApplicable("The attacker owns no forget document here.")
         documents = random.Random(seed).sample(list(data.forget), len(data.forget))[: self.samples or None]
@@ -66,6 +70,8 @@ class RelearnLoRA:
         series = f"N={len(documents)} r={rank}"
         with adapted(lm.model, rank=rank, seed=seed) as adapters:
             lm.model.eval()
+            with merged(lm.model, adapters):  # step 0 takes the same way as every later point
+                yield Point(0, series)
             for done, tokens in finetuned(lm, documents, recipe, params=factors(adapters), seed=seed):
                 if done in (math.ceil(steps / 2), steps):
                     with merged(lm.model, adapters):

@@ -29,6 +29,10 @@ class WeightNoise:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {"radii": (0.03, 0.1), "draws": 2},
         "pocket-muse": {"radii": (0.03, 0.1), "draws": 2},
+        "muse-news": {
+            "radii": (0.03, 0.1),
+            "draws": 2,
+        },  # carried over from pocket-muse for small slice targets, not tuned there
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

@@ -12,6 +12,10 @@ from harness.api import STRICT
 
 IDENTITY_VERSION = 1
 ID_LENGTH = 20
+RANGE_TEST_VERSION = 1
+"""Of the rule in :mod:`harness.range_test`: a new rule gives other rates to every attack, so it makes other cells.
+
+It stands here because planning needs it and loads no torch."""
 
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple[Scalar, ...]

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness import registry
 from harness.api import Benchmark
-from harness.cell import Cell, Spec, Value
+from harness.cell import RANGE_TEST_VERSION, Cell, Spec, Value
 from harness.components import build, role_of, runtime_of, spec_of
 from harness.contract import ALL, POCKET
 from harness.errors import UserError
@@ -108,7 +108,7 @@ class _Square:
         self._name = name
         self._overrides = overrides
         self._has_reference = benchmark.reference() is not None
-        self._world = _Part(benchmark, spec_of(name, benchmark, benchmark.identity()), runtime_of(benchmark))
+        self._world = _Part(benchmark, spec_of(name, benchmark, _content(benchmark)), runtime_of(benchmark))
         self._engine = self._part("engine", names["engine"][0])
         self._methods = [self._part("method", method) for method in names["method"]]
         self._attacks = [self._part("attack", attack) for attack in names["attack"]]
@@ -141,6 +141,11 @@ class _Square:
             "engine": self._engine.runtime,
         }
         return Planned(cell, runtime)
+
+
+def _content(benchmark: Benchmark) -> dict[str, str]:
+    """What numbers on a benchmark stand on: its own content, and the rule that sets its attackers' learning rate."""
+    return {**benchmark.identity(), "range_test": str(RANGE_TEST_VERSION)}
 
 
 def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, ...]:

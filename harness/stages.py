@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Method, NotApplicable, Point
-from harness.cell import digest
+from harness.cell import RANGE_TEST_VERSION, digest
 from harness.components import attack_card, method_card, rebuild, role_of
 from harness.cost import Meter
 from harness.errors import UserError
@@ -112,7 +112,8 @@ class Stages:
     def _attacker_data(self, planned: Planned, benchmark: Benchmark) -> AttackerData:
         """What attackers see, with the range-tested rate of this original model."""
         data = benchmark.attacker_data(1.0)
-        path = self.scratch / "range" / f"{digest(dataclasses.asdict(planned.cell.benchmark))}.json"
+        rated = digest([RANGE_TEST_VERSION, dataclasses.asdict(planned.cell.benchmark)])
+        path = self.scratch / "range" / f"{rated}.json"
         with exclusive(path.with_suffix(".lock")):
             if not path.exists():
                 _write_rate(path, self._reference_lr(benchmark, data))

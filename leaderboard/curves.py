@@ -17,9 +17,9 @@ class Curve:
     Attributes:
         attack: Key of the attack's specification.
         series: The attack's own name for this run.
-        budgets: Forget tokens, ascending; only budgets that every seed has.
-        ks: K at each budget, mean over seeds.
-        stops: The measurements at each budget, by seed.
+        budgets: Forget tokens at each stop, mean over seeds: their documents differ in length, their stops do not.
+        ks: K at each stop, mean over seeds.
+        stops: The measurements at each stop, by seed.
     """
 
     attack: str
@@ -31,7 +31,7 @@ class Curve:
 
 
 def curves_of(records: Sequence[Record], before: Mapping[int, Measurement], ruler: Ruler) -> tuple[Curve, ...]:
-    """Every relearning series of one row that has at least two budgets common to its seeds."""
+    """Every relearning series of one row that has at least two stops."""
     groups: dict[tuple[str, str], dict[int, dict[int, Measurement]]] = {}
     specs: dict[str, tuple[Spec, bool]] = {}
     for record in sorted(records, key=lambda r: (r.cell.seed, r.id)):
@@ -63,14 +63,16 @@ def _from_zero(stops: Mapping[int, Measurement], before: Measurement | None) -> 
 
 
 def _curve(name: tuple[str, str, bool], by_seed: Mapping[int, Mapping[int, Measurement]], ruler: Ruler) -> Curve | None:
-    shared = sorted(set.intersection(*(set(stops) for stops in by_seed.values())))
+    ordered = {seed: sorted(stops.items()) for seed, stops in sorted(by_seed.items())}
     budgets, ks, stops = [], [], []
-    for budget in shared:
-        at = {seed: mine[budget] for seed, mine in sorted(by_seed.items())}
+    if len({len(mine) for mine in ordered.values()}) > 1:
+        return None  # seeds that stopped differently often have no common stops
+    for column in zip(*ordered.values(), strict=True):
+        at = {seed: m for seed, (_, m) in zip(ordered, column, strict=True)}
         values = [ruler.knowledge(m) for m in at.values()]
         known = [v for v in values if v is not None]
         if len(known) == len(values):
-            budgets.append(budget)
+            budgets.append(round(sum(budget for budget, _ in column) / len(column)))
             ks.append(float(mean(known)))
             stops.append(at)
     key, series, ranked = name

@@ -17,6 +17,10 @@ from harness.train import descend, encode, gradient, mean_nll, scaled, stream, t
 POCKET: Mapping[str, object] = {"lr": 4e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
 """High on purpose: ascent alone destroys the model, as published, and stays the board's anchor for collapse."""
 
+SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
+to 512 tokens. Full-size models get presets of their own with the full protocol."""
+
 
 @dataclass(frozen=True)
 class GA:
@@ -32,7 +36,11 @@ class GA:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2210.01504"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
+        "muse-news": SLICE,
+    }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``-NLL(forget)``."""

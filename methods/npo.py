@@ -42,6 +42,10 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
+SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
+to 512 tokens. Full-size models get presets of their own with the full protocol."""
+
 
 @dataclass(frozen=True)
 class NPO:
@@ -63,7 +67,11 @@ class NPO:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "preference"
     citation: ClassVar[str] = "2404.05868"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
+        "muse-news": SLICE,
+    }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * NPO(forget) + retain_weight * L(retain)``."""

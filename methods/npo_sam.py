@@ -56,6 +56,10 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
+SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
+to 512 tokens. Full-size models get presets of their own with the full protocol."""
+
 
 @dataclass(frozen=True)
 class NPOSAM:
@@ -79,7 +83,11 @@ class NPOSAM:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2502.05374"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
+        "muse-news": SLICE,
+    }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * max_eps NPO(forget; w + eps) + retain_weight * L(retain; w)``."""

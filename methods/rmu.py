@@ -71,6 +71,10 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
+SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
+to 512 tokens. Full-size models get presets of their own with the full protocol."""
+
 
 @dataclass(frozen=True)
 class RMU:
@@ -93,7 +97,11 @@ class RMU:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2403.03218"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
+        "muse-news": SLICE,
+    }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``mean |h(forget) - c u|^2 / D + alpha * mean |h(retain) - h0(retain)|^2 / D``."""

@@ -98,6 +98,10 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
+SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
+to 512 tokens. Full-size models get presets of their own with the full protocol."""
+
 
 @dataclass(frozen=True)
 class StableUN:
@@ -133,7 +137,11 @@ class StableUN:
     version: ClassVar[int] = 1
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2509.20230"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"pocket-wmdp": POCKET, "pocket-muse": POCKET}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
+        "muse-news": SLICE,
+    }
 
     def __post_init__(self) -> None:
         """Check what bounds on single fields cannot."""

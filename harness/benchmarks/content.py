@@ -10,6 +10,9 @@ from typing import Any
 
 from harness.errors import UserError
 
+DECISIVE = ("config.json", "model.safetensors", "tokenizer.json")
+"""Files of a model folder that numbers depend on."""
+
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Prompts, Score, Split, param
-from harness.benchmarks.content import sha256_of
+from harness.benchmarks.content import DECISIVE, sha256_of
 from harness.benchmarks.news_slice import NewsSlice, load_slice
 from harness.errors import UserError
 from harness.metrics.rouge import rouge_l
@@ -56,7 +56,7 @@ class MUSENews:
 
     def identity(self) -> dict[str, str]:
         """Digests of the slice's texts and of both models."""
-        names = [f"{m}/{f}" for m in ("target", "reference") for f in ("model.safetensors", "tokenizer.json")]
+        names = [f"{model}/{name}" for model in ("target", "reference") for name in DECISIVE]
         return {"texts": self._news().digest(), **{name: sha256_of(self._folder() / name) for name in names}}
 
     def target(self) -> str:

@@ -25,13 +25,15 @@ from harness.api import (
     Split,
     param,
 )
-from harness.benchmarks.content import read_lines, sha256_of
+from harness.benchmarks.content import DECISIVE, read_lines, sha256_of
 from harness.errors import UserError
 from harness.metrics.membership import auc, auc_stderr, min_k
 from harness.metrics.rouge import rouge_l
 
 FOLDER = Path(__file__).parent / "pocket" / "muse"
 FILES = ("documents.jsonl", "items.jsonl")
+SHIPPED = (*FILES, *(f"{model}/{name}" for model in ("target", "reference") for name in DECISIVE))
+"""Every shipped file that numbers depend on."""
 SPLITS: tuple[Split, ...] = ("dev", "test")
 SHARE = 0.4
 """K of Min-K%: MUSE's headline is 40 % (muse_bench@54719c5 privleak)."""
@@ -65,8 +67,9 @@ class PocketMUSE:
 
     folds: tuple[int, ...] = param(
         (1, 2, 3, 4),
-        "Which disjoint forget folds are to be forgotten, attacked and scored: (1,) to (1, 2, 3, 4) for scalability, "
-        "one after the other for sustainability (MUSE criteria 5 and 6).",
+        "Which disjoint forget folds are to be forgotten, attacked and scored: (1,) to (1, 2, 3, 4) for scalability "
+        "(MUSE criterion 5). They are also the data for sustainability (criterion 6), which is not measured yet: every "
+        "request starts from the original target.",
         ge=1,
         le=4,
     )
@@ -81,11 +84,7 @@ class PocketMUSE:
 
     def identity(self) -> dict[str, str]:
         """Digests of the shipped texts and of both models."""
-        names = [
-            *FILES,
-            *(f"{m}/{f}" for m in ("target", "reference") for f in ("model.safetensors", "tokenizer.json")),
-        ]
-        return {name: sha256_of(FOLDER / name) for name in names}
+        return {name: sha256_of(FOLDER / name) for name in SHIPPED}
 
     def target(self) -> str:
         """Folder of the model that learned everything."""

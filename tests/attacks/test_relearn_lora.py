@@ -33,7 +33,7 @@ def test_at_every_yield_the_model_is_a_plain_one_with_its_own_names(
     lm: LM = request.getfixturevalue(world)
     start = dataclasses.replace(snapshot(lm), weights="")
     seen = [dataclasses.replace(snapshot(lm), weights="") for _ in SMALL.attack(lm, attacker_data, seed=0)]
-    assert seen == [start, start]
+    assert seen == [start] * 3
 
 
 def test_afterwards_the_model_is_what_it_was(tiny_lm: LM, attacker_data: AttackerData) -> None:
@@ -66,9 +66,19 @@ def test_fresh_adapters_change_nothing(tiny_lm: LM) -> None:
         assert torch.equal(logits(tiny_lm), start)
 
 
+def test_the_first_point_computes_what_the_unattacked_model_does(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    start = logits(tiny_lm)
+    points = SMALL.attack(tiny_lm, attacker_data, seed=0)
+    assert next(points).budget == 0
+    assert torch.allclose(logits(tiny_lm), start, rtol=0, atol=1e-5)
+    points.close()  # type: ignore[attr-defined]
+
+
 def test_every_linear_map_moves_by_at_most_the_rank(tiny_lm: LM, attacker_data: AttackerData) -> None:
     start = {name: linear.weight.detach().clone() for name, linear in linear_maps(tiny_lm.model).items()}
-    for _ in SMALL.attack(tiny_lm, attacker_data, seed=0):
+    for point in SMALL.attack(tiny_lm, attacker_data, seed=0):
+        if not point.budget:
+            continue
         moved = {name: linear.weight - start[name] for name, linear in linear_maps(tiny_lm.model).items()}
         ranks = {int(torch.linalg.matrix_rank(change.double(), rtol=1e-4)) for change in moved.values()}
     assert ranks == {2}
@@ -79,9 +89,11 @@ def test_training_lowers_the_loss_of_the_documents(tiny_lm: LM, attacker_data: A
     assert [nll(tiny_lm, attacker_data) for _ in attack.attack(tiny_lm, attacker_data, seed=0)][-1] < start - 0.2
 
 
-def test_budgets_are_the_tokens_trained_on_half_way_and_at_the_end(tiny_lm: LM, attacker_data: AttackerData) -> None:
+def test_budgets_are_the_tokens_trained_on_at_the_start_half_way_and_at_the_end(
+    tiny_lm: LM, attacker_data: AttackerData
+) -> None:
     budgets = [point.budget for point in SMALL.attack(tiny_lm, attacker_data, seed=0)]
-    assert budgets == [2 * 4 * 7, 4 * 4 * 7]  # updates x documents x tokens with the end token
+    assert budgets == [0, 2 * 4 * 7, 4 * 4 * 7]  # updates x documents x tokens with the end token
 
 
 def test_rank_zero_is_a_sixteenth_of_the_width(tiny_lm: LM, attacker_data: AttackerData) -> None:

@@ -5,6 +5,7 @@ Arguments: the results folder, then the folder of the models if the cells are to
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -42,4 +43,5 @@ def main(results: Path, models: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
     main(*map(Path, sys.argv[1:]))

@@ -106,6 +106,12 @@ def test_questions_are_not_applicable_and_not_zero(untrained: MUSENews) -> None:
 
 
 @real
+def test_the_identity_covers_the_texts_and_what_decides_both_models(untrained: MUSENews) -> None:
+    decisive = ("config.json", "model.safetensors", "tokenizer.json")
+    assert set(untrained.identity()) == {"texts", *(f"{m}/{name}" for m in target.MODELS for name in decisive)}
+
+
+@real
 def test_other_records_than_those_of_the_build_are_refused(untrained: MUSENews, tmp_path: Path) -> None:
     told = json.loads((Path(untrained.model) / DESCRIPTION).read_text())
     (tmp_path / DESCRIPTION).write_text(json.dumps(told | {"documents": 9}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cell import RANGE_TEST_VERSION
 from harness.errors import UserError
 from harness.grid import Grid
 from harness.plan import Plan, make_plan
@@ -79,6 +80,10 @@ def test_a_plan_travels_to_workers(settings: dict[str, object]) -> None:
 def test_presets_of_the_benchmark_are_part_of_the_cell(settings: dict[str, object]) -> None:
     cell = next(item.cell for item in planned(settings).cells if item.cell.method.name == "nudge")
     assert cell.method.params["steps"] == 7
+
+
+def test_the_rule_of_the_range_test_is_part_of_the_cell(settings: dict[str, object]) -> None:
+    assert {item.cell.benchmark.content["range_test"] for item in planned(settings).cells} == {str(RANGE_TEST_VERSION)}
 
 
 def test_a_runtime_setting_is_kept_but_changes_no_id(settings: dict[str, object]) -> None:

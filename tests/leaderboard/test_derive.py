@@ -192,3 +192,11 @@ def test_two_versions_of_one_benchmark_are_told_apart() -> None:
 def test_one_record_cannot_lift_the_pocket_stamp_of_another() -> None:
     proud = BenchmarkCard("Toy", "full", "a giant", "")
     assert board(*controls(), record(stops=[stop(0.1)], card=proud)).card == CARD
+
+
+def test_a_curve_runs_over_stops_whose_budgets_differ_by_seed() -> None:
+    stops = {seed: [stop(0.0), stop(0.4, budget=100 + seed), stop(0.8, budget=300 + 3 * seed)] for seed in (0, 2)}
+    before = [record(stops=[stop(0.0)], seed=seed) for seed in stops]
+    relearned = [record(stops=s, attack="relearn", family="relearn", seed=seed) for seed, s in stops.items()]
+    (curve,) = row([*controls(), *before, *relearned]).curves
+    assert (curve.budgets, curve.ks) == ((0, 101, 303), pytest.approx((0.0, 0.4, 0.8)))
