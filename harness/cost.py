@@ -35,6 +35,8 @@ class _Tally:
     layer_forwards: int = 0
     layer_backwards: int = 0
     tokens: int = 0
+    layer_token_forwards: int = 0
+    layer_token_backwards: int = 0
     seconds: float = 0.0
     peak_bytes: int = 0
 
@@ -80,6 +82,8 @@ class Meter:
             forwards=tally.layer_forwards / depth,
             backwards=tally.layer_backwards / depth,
             tokens=tally.tokens,
+            token_forwards=tally.layer_token_forwards / depth,
+            token_backwards=tally.layer_token_backwards / depth,
             peak_memory_bytes=tally.peak_bytes,
         )
 
@@ -118,14 +122,17 @@ def _counted(tally: _Tally, index: int) -> Callable[[nn.Module, object, object],
 
     def backward(gradient: Tensor) -> None:
         tally.layer_backwards += tally.running
+        tally.layer_token_backwards += tally.running * gradient.shape[0] * gradient.shape[1]
 
     def forward(layer: nn.Module, inputs: object, output: object) -> None:
         hidden = output[0] if isinstance(output, tuple) else output  # (B,T,D)
         if not tally.running or not isinstance(hidden, Tensor):
             return
+        positions = hidden.shape[0] * hidden.shape[1]
         tally.layer_forwards += 1
+        tally.layer_token_forwards += positions
         if index == 0:
-            tally.tokens += hidden.shape[0] * hidden.shape[1]
+            tally.tokens += positions
         if hidden.requires_grad:
             hidden.register_hook(backward)  # type: ignore[no-untyped-call] # torch leaves it untyped
 

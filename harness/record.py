@@ -58,10 +58,13 @@ class Cost:
     Attributes:
         seconds: Wall time of the optimisation.
         steps: Optimiser steps.
-        forwards: Forward passes, in units of the whole model (a pass cut at half the layers counts 0.5).
+        forwards: Forward passes, in units of the whole model (a pass cut at half the layers counts 0.5). A batch cut
+            into micro-batches takes several.
         backwards: Backward passes, in the same unit.
         tokens: Token positions fed forward, padding included.
         peak_memory_bytes: Peak of the process (CPU) or of the device, while the stage ran.
+        token_forwards: Token positions that went forward through the whole model (cut at half the layers: 0.5 each).
+        token_backwards: Likewise backward; unlike passes, neither depends on how batches were cut.
     """
 
     seconds: float = 0.0
@@ -70,6 +73,8 @@ class Cost:
     backwards: float = 0.0
     tokens: int = 0
     peak_memory_bytes: int = 0
+    token_forwards: float = 0.0
+    token_backwards: float = 0.0
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

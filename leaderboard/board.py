@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.record import AttackCard, BenchmarkCard, Cost, Family, Measurement, MethodCard, Record, Spec
@@ -55,7 +55,12 @@ class Outcome:
     attack: AttackRow
     stops: Mapping[int, Stop]
     excess: float | None
-    not_applicable: str = ""
+    excused: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def not_applicable(self) -> str:
+        """Why the attack has no meaning here, empty if it has: the first seed's reason."""
+        return next(iter(self.excused.values()), "")
 
     @property
     def k(self) -> float | None:

@@ -159,8 +159,8 @@ def _outcome(
     mine = [r for r in records if key_of(r.cell.attack) == attack.key]
     stops = {r.cell.seed: _stop(r, before.get(r.cell.seed), context) for r in sorted(mine, key=lambda r: r.cell.seed)}
     found = {seed: stop for seed, stop in stops.items() if stop is not None}
-    reasons = [r.not_applicable for r in mine if r.not_applicable]
-    return Outcome(attack, found, _excess(found, before, context.ruler), reasons[0] if reasons else "")
+    excused = {r.cell.seed: r.not_applicable for r in mine if r.not_applicable}
+    return Outcome(attack, found, _excess(found, before, context.ruler), excused)
 
 
 def _stop(record: Record, before: Measurement | None, context: _Context) -> Stop | None:
@@ -214,8 +214,8 @@ def _gaps(
     measured = {seed for seed, m in before.items() if context.ruler.knowledge(m) is not None}
     yield from _missing_seeds("the measurement before attack", seeds, measured)
     for outcome in outcomes:
-        if outcome.attack.key in context.required and not outcome.not_applicable:
-            yield from _missing_seeds(outcome.attack.label.text, seeds, set(outcome.stops))
+        if outcome.attack.key in context.required:
+            yield from _missing_seeds(outcome.attack.label.text, seeds, {*outcome.stops, *outcome.excused})
 
 
 def _missing_seeds(what: str, seeds: Sequence[int], found: set[int]) -> Iterator[str]:

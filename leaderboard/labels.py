@@ -53,4 +53,4 @@ def _spell(value: object) -> str:
         return "(" + ", ".join(_spell(item) for item in value) + ")"
     if isinstance(value, float):
         return f"{value:g}"
-    return "not set" if value is None else str(value)
+    return "not set" if value is None else str(value).encode("unicode_escape").decode()

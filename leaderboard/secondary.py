@@ -35,5 +35,8 @@ def leaks_of(row: Row, references: Sequence[Measurement]) -> dict[str, float]:
 
 
 def passes_of(row: Row) -> float:
-    """Effort of unlearning without a clock: forward passes plus twice the backward passes, mean over seeds."""
-    return float(mean([c.forwards + 2 * c.backwards for c in row.costs.values()])) if row.costs else 0.0
+    """Effort of unlearning without a clock: tokens forward plus twice the tokens backward, mean over seeds.
+
+    Whole-model passes of single tokens, so that it does not matter how many micro-batches a batch was cut into.
+    """
+    return float(mean([c.token_forwards + 2 * c.token_backwards for c in row.costs.values()])) if row.costs else 0.0

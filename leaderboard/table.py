@@ -63,7 +63,7 @@ class Line:
         components: K(0) on each headline forget score.
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
         leaks: PrivLeak in percent for each privacy score.
-        passes: Forward passes of unlearning plus twice the backward passes, mean over seeds.
+        passes: Tokens forward in unlearning plus twice the tokens backward, mean over seeds.
         cost_ratio: ``passes`` in units of the cheapest method of the board.
         bands: For each curve of the row, the interval at each budget.
     """

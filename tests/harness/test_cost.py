@@ -119,3 +119,12 @@ def test_no_hook_is_left_behind(tiny_lm: LM) -> None:
     with Meter(tiny_lm.model):
         pass
     assert not any(layer._forward_hooks for layer in decoder_layers(tiny_lm.model))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_tokens_forward_and_backward_do_not_depend_on_micro_batches(tiny_lm: LM, parts: int) -> None:
+    ids = torch.arange(32).reshape(4, 8)
+    with Meter(tiny_lm.model) as meter:
+        for piece in ids.chunk(parts):
+            tiny_lm.model(input_ids=piece).logits.sum().backward()
+    assert (meter.cost().token_forwards, meter.cost().token_backwards) == (32, 32)

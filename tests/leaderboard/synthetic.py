@@ -11,7 +11,7 @@ from harness.record import AttackCard, Cost, Measurement, MethodCard, Provenance
 
 ITEMS = 200
 CARD = BenchmarkCard("Toy", "pocket", "a toy model", "Only a toy.", ("A note on the toy.",))
-COST = Cost(2.5, 10, 20.0, 10.0, 2_000, 2**20)
+COST = Cost(2.5, 10, 20.0, 10.0, 2_000, 2**20, 2_000.0, 1_000.0)
 PROVENANCE = Provenance(
     "0.1.0",
     "abcdef0123456789",

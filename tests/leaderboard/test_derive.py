@@ -200,3 +200,11 @@ def test_a_curve_runs_over_stops_whose_budgets_differ_by_seed() -> None:
     relearned = [record(stops=s, attack="relearn", family="relearn", seed=seed) for seed, s in stops.items()]
     (curve,) = row([*controls(), *before, *relearned]).curves
     assert (curve.budgets, curve.ks) == ((0, 101, 303), pytest.approx((0.0, 0.4, 0.8)))
+
+
+def test_an_attack_that_is_not_applicable_on_one_seed_excuses_no_other_seed() -> None:
+    before = [record(stops=[stop(0.1)], seed=seed) for seed in (0, 1)]
+    elsewhere = record("other", [stop(0.2)], attack="relearn", family="relearn")
+    excused = record(attack="relearn", family="relearn", not_applicable="no text", seed=0)
+    found = row([*controls(), *before, elsewhere, excused])
+    assert (found.section, found.gaps) == ("incomplete", ("relearn (seed 1)",))

@@ -50,7 +50,7 @@ def test_a_family_with_a_missing_attack_is_a_lower_bound() -> None:
 
 
 def test_cost_is_in_units_of_the_cheapest_method() -> None:
-    cheap, dear = Cost(1.0, 5, 10.0, 10.0, 100, 1), Cost(9.0, 5, 30.0, 15.0, 100, 1)
+    cheap, dear = Cost(token_forwards=10.0, token_backwards=10.0), Cost(token_forwards=30.0, token_backwards=15.0)
     records = [record(stops=[stop(0.1)], cost=cheap), record("other", [stop(0.1)], cost=dear)]
     assert line([*controls(), *records], "other").cost_ratio == pytest.approx(60 / 30)
 
