@@ -51,8 +51,7 @@ def _seconds(work: object) -> float:
 
 def flops(cost: Cost, parameters: int) -> float:
     """Two operations per parameter and token forward, four backward."""
-    share = cost.backwards / cost.forwards if cost.forwards else 0.0
-    return 2 * parameters * cost.tokens * (1 + 2 * share)
+    return 2 * parameters * (cost.token_forwards + 2 * cost.token_backwards)
 
 
 def names(kind: Kind, wanted: str) -> list[str]:
@@ -129,7 +128,7 @@ def main() -> None:
     table.title = f"{title}GEMM peak {peak / 1e9:.0f} GF/s, {time.perf_counter() - started:.0f} s in all"
     for row in rows:
         table.add_row(*_cells(row, parameters, peak))
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 def _cells(row: Row, parameters: int, peak: float) -> list[str]:

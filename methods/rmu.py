@@ -71,7 +71,7 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
 """For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
 to 512 tokens. Full-size models get presets of their own with the full protocol."""
 
