@@ -54,7 +54,8 @@ class PromptSuite:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        "muse-news": POCKET,  # carried over from pocket-muse for small slice targets, not tuned there
+        # Carried over from pocket-muse for small slice targets, not tuned there.
+        "muse-news": POCKET,
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

@@ -56,7 +56,8 @@ class Relearn:
         "muse-news": {
             **POCKET,
             "max_tokens": 512,
-        },  # carried over from pocket-muse for small slice targets, not tuned there
+            # Carried over from pocket-muse for small slice targets, not tuned there.
+        },
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

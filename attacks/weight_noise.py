@@ -32,7 +32,8 @@ class WeightNoise:
         "muse-news": {
             "radii": (0.03, 0.1),
             "draws": 2,
-        },  # carried over from pocket-muse for small slice targets, not tuned there
+            # Carried over from pocket-muse for small slice targets, not tuned there.
+        },
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
