@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Access = Literal["none", "text", "logits", "grey", "activations", "weights"]
 DataAccess = Literal["none", "unrelated", "near", "forget", "items"]
-Axis = Literal["forget", "utility", "privacy"]
+Axis = Literal["forget", "utility", "privacy", "diagnostic"]
 Direction = Literal["higher", "lower", "zero"]
 Family = Literal["none", "relearn", "finetune", "edit", "activation", "prompt"]
 Role = Literal["method", "original", "reference"]
@@ -153,7 +153,7 @@ class Score:
         stderr: Standard error over items.
         n: Number of items.
         better: Which direction is better for the unlearned model: ``zero`` means nearest to the reference.
-        axis: What the score speaks of.
+        axis: What the score speaks of; a ``diagnostic`` one explains others and is never ranked or compared on.
         split: ``dev`` scores serve selection, ``test`` scores are reported.
         headline: True if residual knowledge K or utility u is built on this score.
         chance: Value a guesser without knowledge reaches.
@@ -194,10 +194,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores of one model at one point, and the metrics that have no meaning there with the reason."""
+    """All scores of one model at one point.
+
+    Attributes:
+        scores: By name.
+        not_applicable: Metrics that have no meaning here, with the reason.
+        remarks: Sentences without which these scores would be misread, such as generations that were empty.
+    """
 
     scores: Mapping[str, Score]
     not_applicable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -250,12 +257,27 @@ class Attack(Protocol):
 
 
 class Engine(Protocol):
-    """Scores text under the model that was loaded last."""
+    """Scores text under the model that was loaded last.
+
+    Optional: ``remarks`` (sentences about what happened to the engine, for the record) and the class attribute
+    ``outlives_cells`` (True if starting it is so dear that cells should share a process).
+    """
 
     version: ClassVar[int]
 
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the served model."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the served model can read, those it writes included."""
+
     def load(self, lm: LM) -> str:
         """Serve these weights from now on and return their fingerprint (hex SHA-256)."""
+
+    def rest(self) -> None:
+        """Give memory back while something trains; ``load`` comes before the next question."""
 
     def choices(self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[list[float]]:
         """Log-probability (nats) of each candidate continuation: one forward per prompt if all are one token."""
@@ -263,12 +285,20 @@ class Engine(Protocol):
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
         """Per-token log-probabilities (nats) of each continuation given its context (empty context: whole text)."""
 
+    def greedy(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether greedy decoding of each context would write exactly the tokens of its continuation."""
+
     def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations, cut before the first stop string."""
 
 
 class Benchmark(Protocol):
-    """A target model, what methods and attackers may see of its world, and how knowledge is scored."""
+    """A target model, what methods and attackers may see of its world, and how knowledge is scored.
+
+    Optional: ``preset() -> str`` names the presets of methods and attacks that suit its model (its own name without
+    it), and ``continues() -> Benchmark | None`` the same benchmark one unlearning request earlier, from whose unlearned
+    model a method starts instead of from the target (MUSE's sustainability).
+    """
 
     version: ClassVar[int]
 

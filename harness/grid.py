@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness import registry
-from harness.contract import ALL, POCKET
+from harness.contract import ALL, AUTO, POCKET
 from harness.errors import UserError
 from harness.registry import KINDS, Kind
 
@@ -29,7 +29,7 @@ class Grid(BaseModel):
         methods: Names, or ``all``. Controls are added by themselves.
         attacks: Names, or ``all``. The empty attack is added by itself.
         benchmarks: Names, ``all``, or ``pocket`` (every benchmark whose name starts with ``pocket-``).
-        engine: Name of the engine that scores.
+        engine: Name of the engine that scores, or ``auto``: the one that suits this machine.
         seeds: A number of seeds (3 means 0, 1, 2) or a list of them.
         overrides: ``kind.name.field`` -> value; spelt ``set`` in TOML, where tables may be nested.
     """
@@ -39,7 +39,7 @@ class Grid(BaseModel):
     methods: tuple[str, ...] = (ALL,)
     attacks: tuple[str, ...] = (ALL,)
     benchmarks: tuple[str, ...] = (POCKET,)
-    engine: str = "transformers"
+    engine: str = AUTO
     seeds: tuple[int, ...] = (0,)
     overrides: Mapping[str, Any] = Field(default_factory=dict, alias="set")
 

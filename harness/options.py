@@ -20,7 +20,9 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="kind.name.field=value, such as method.npo.beta=0.2; repeat it.")
 ]
 GridFile = Annotated[Path | None, typer.Option("--grid", help="A TOML file with these settings; flags go first.")]
-Engine = Annotated[str | None, typer.Option(help="Which engine scores. Default transformers.")]
+Engine = Annotated[
+    str | None, typer.Option(help="What scores: transformers, vllm, or auto (default: vllm on a GPU that has it).")
+]
 Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.model=... on the chosen benchmarks.")]
 DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
 Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]

@@ -16,7 +16,8 @@ from harness import registry
 from harness.api import Benchmark
 from harness.cell import RANGE_TEST_VERSION, Cell, Spec, Value
 from harness.components import build, role_of, runtime_of, spec_of
-from harness.contract import ALL, POCKET
+from harness.contract import ALL, AUTO, POCKET
+from harness.engines import suitable
 from harness.errors import UserError
 from harness.grid import Grid, Overrides, overrides_of, read_grid
 from harness.registry import KINDS, Kind
@@ -78,7 +79,7 @@ def make_plan(grid: Grid) -> Plan:
         "method": _expanded("method", grid.methods),
         "attack": _expanded("attack", grid.attacks),
         "benchmark": _expanded("benchmark", grid.benchmarks),
-        "engine": _expanded("engine", (grid.engine,)),
+        "engine": _expanded("engine", (suitable() if grid.engine == AUTO else grid.engine,)),
     }
     _refuse_empty(names, grid.seeds)
     controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}

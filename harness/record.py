@@ -15,7 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from harness.api import STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
 from harness.cell import Cell, Spec, digest
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
+"""Schema 1 had no remarks."""
 
 
 class RecordError(ValueError):
@@ -105,6 +107,7 @@ class Measurement:
     fingerprint: str
     scores: Mapping[str, Score]
     not_applicable: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -156,8 +159,8 @@ def loads(text: str) -> Record:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the text"
         raise RecordError(f"{where}: {first['msg']}") from error
-    if record.schema != SCHEMA:
-        raise RecordError(f"schema {record.schema}, but this version reads schema {SCHEMA}")
+    if record.schema not in READABLE:
+        raise RecordError(f"schema {record.schema}, but this version reads schemas {READABLE}")
     if record.id != record.cell.id:
         raise RecordError(f"id {record.id} does not match its cell, which has id {record.cell.id}")
     if bool(record.measurements) == bool(record.not_applicable):

@@ -21,6 +21,7 @@ from harness.executors.subprocess import Subprocess
 from harness.plan import Plan, Planned
 from harness.progress import watching
 from harness.record import Record
+from harness.registry import load
 from harness.run import Outcome, run
 from harness.stages import Stages
 from harness.store import Store
@@ -59,16 +60,32 @@ def run_session(plan: Plan, store: Store, means: Means) -> Outcome:
                 if not means.keep_checkpoints:
                     sweep(event)
 
-            return run(plan, store, executor_of(means, store, workers), on_event)
+            lasting = any(outlives_cells(planned.cell.engine.name) for planned in todo)
+            return run(plan, store, executor_of(means, store, workers, lasting=lasting), on_event)
 
 
-def executor_of(means: Means, store: Store, workers: int) -> Executor:
-    """The executor that was asked for, or the one that suits this machine."""
+def executor_of(means: Means, store: Store, workers: int, *, lasting: bool = False) -> Executor:
+    """The executor that was asked for, or the one that suits this machine.
+
+    Args:
+        means: What was asked for.
+        store: Whose scratch and logs the workers use.
+        workers: How many cells run at a time.
+        lasting: Whether the engine outlives cells, so that a fresh process for each would start it anew.
+    """
+    on_gpu = torch.cuda.is_available()
     task = Stages(store.scratch, run_id=f"{os.getpid()}-{time.time_ns()}")
-    name = means.executor or ("subprocess" if torch.cuda.is_available() else "pool")
+    name = means.executor or ("subprocess" if on_gpu and not lasting else "pool")
     if name == "in-process":
         return InProcess(task, store.logs)
-    return Subprocess(task, store.logs, workers) if name == "subprocess" else Pool(task, store.logs, workers)
+    if name == "subprocess":
+        return Subprocess(task, store.logs, workers)
+    return Pool(task, store.logs, workers, one_thread=not on_gpu)
+
+
+def outlives_cells(engine: str) -> bool:
+    """Whether this engine is so dear to start that cells should share a process."""
+    return bool(getattr(load("engine", engine), "outlives_cells", False))
 
 
 def workers_of(means: Means) -> int:

@@ -151,7 +151,11 @@ class _Scorer:
         for name, score in evaluation.scores.items():
             if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
                 raise UserError(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
-        return Measurement(point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable))
+        remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()))
+        self.engine.rest()
+        return Measurement(
+            point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable), remarks
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 PYPROJECT = """\
 [build-system]
-requires = ["setuptools>=80"]
+requires = ["setuptools>=77"]
 build-backend = "setuptools.build_meta"
 
 [project]

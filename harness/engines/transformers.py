@@ -14,14 +14,13 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from harness.api import LM, param
+from harness.engines.encoding import Encoder, Ids
 from harness.lm import fingerprint
 
-Ids = list[int]
 T = TypeVar("T")
-_REMEMBERED = 50_000  # encodings kept between evaluations
 _WORTH_SHARING = 16  # tokens; below, copying the cache costs more than feeding them forward again
 _CACHED_COST = 4  # a shared token counts a quarter of a fed one against the memory of a batch
 
@@ -44,10 +43,10 @@ class Prefix:
 
 @dataclass
 class _Served:
-    """The model being served, and its tokenizer's work so far (evaluations repeat the same questions)."""
+    """The model being served, and its tokenizer's work so far."""
 
     lm: LM | None = None
-    encodings: dict[str, Ids] = field(default_factory=dict)
+    encoder: Encoder | None = None
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,29 @@ class TransformersEngine:
     batch_tokens: int = param(4096, "Padded tokens in one forward pass; memory against speed.", gt=0, runtime=True)
     _served: _Served = field(default_factory=_Served, init=False, repr=False, compare=False)
 
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the served model."""
+        return self._lm.tokenizer
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the served model can read."""
+        return int(self._model.config.max_position_embeddings)
+
     def load(self, lm: LM) -> str:
         """Serve this live model; later edits of its weights are served too, so load again after each edit."""
-        if self._served.lm is None or not _same_tokenizer(self._served.lm.tokenizer, lm.tokenizer):
-            self._served.encodings.clear()
+        if self._served.encoder is None or not self._served.encoder.encodes_like(lm.tokenizer):
+            self._served.encoder = Encoder(lm.tokenizer)
         self._served.lm = lm
         return fingerprint(lm.model)
 
+    def rest(self) -> None:
+        """Nothing to give back: the live model itself is served."""
+
     def choices(self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[list[float]]:
         """Log-probability of each candidate: N prompts, for each its C candidate strings -> N rows of C nats."""
-        if len(prompts) != len(candidates):
-            raise ValueError(f"Got {len(prompts)} prompts but candidates for {len(candidates)}.")
-        tails = [
-            [self._tail(prompt, text) for text in texts] for prompt, texts in zip(prompts, candidates, strict=True)
-        ]
+        tails = self._encoder.tails(prompts, candidates)
         if all(len(tail) == 1 for row in tails for tail in row):
             return self._next_token(prompts, [[tail[0] for tail in row] for row in tails])
         pairs = [(prompt, text) for prompt, texts in zip(prompts, candidates, strict=True) for text in texts]
@@ -81,30 +89,38 @@ class TransformersEngine:
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
         """Per-token log-probabilities of each continuation; with an empty context the first token is not scored."""
-        rows, counts = [], []
-        for context, continuation in pairs:
-            tail = self._tail(context, continuation)
-            ids = (self._encode(context) + tail)[-self._context_length :]
-            rows.append(ids)
-            counts.append(min(len(tail), len(ids) - 1))
+        return self._read(
+            pairs, lambda logits, ids: logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0].tolist()
+        )
+
+    def greedy(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether every token of each continuation is the most likely one at its place."""
+        return [all(row) for row in self._read(pairs, lambda logits, ids: (logits.argmax(-1) == ids).tolist())]
+
+    def _read(
+        self, pairs: Sequence[tuple[str, str]], read: Callable[[Tensor, Tensor], list[list[float]]]
+    ) -> list[list[float]]:
+        """One number per token of each continuation; ``read`` takes logits (B,T,V) and the ids (B,T) they predict."""
+        rows, counts = self._encoder.continued(pairs, context_length=self.context_length)
 
         def score(indices: list[int], shared: Prefix) -> list[list[float]]:
+            last = max(counts[index] for index in indices)
+            if not last:
+                return [[] for _ in indices]
             batch = [rows[index][shared.length :] for index in indices]
             ids, mask, positions = self._padded(batch, shared)
-            logits = self._logits(ids, mask, positions, shared)[:, :-1]  # (B,T-1,V)
-            chosen = logits.float().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]  # position t predicts t+1
-            return [
-                values[-counts[i] :].tolist() if counts[i] else [] for i, values in zip(indices, chosen, strict=True)
-            ]
+            logits = self._logits(ids, mask, positions, shared, last=last + 1)[:, :-1]  # position t predicts t+1
+            values = read(logits, ids[:, -last:])
+            return [row[len(row) - counts[index] :] for index, row in zip(indices, values, strict=True)]
 
         return self._in_batches(rows, score, kept=[count + 1 for count in counts])
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
-        limit = self._context_length - max_tokens
+        limit = self.context_length - max_tokens
         if limit < 1:
-            raise ValueError(f"max_tokens={max_tokens} leaves no room in a context of {self._context_length} tokens.")
-        rows = [self._encode(prompt)[-limit:] for prompt in prompts]
+            raise ValueError(f"max_tokens={max_tokens} leaves no room in a context of {self.context_length} tokens.")
+        rows = [self._encoder.ids(prompt)[-limit:] for prompt in prompts]
 
         def decode(indices: list[int], shared: Prefix) -> list[str]:
             return self._greedy([rows[index][shared.length :] for index in indices], shared, max_tokens, stop)
@@ -127,26 +143,16 @@ class TransformersEngine:
             for row, token in enumerate(ids[:, 0].tolist()):
                 if texts[row] is None:
                     written[row].append(token)
-                    texts[row] = self._finished(written[row], stop)
+                    texts[row] = self._encoder.finished(written[row], stop)
             if all(text is not None for text in texts):
                 break
             mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
             positions = positions[:, -1:] + 1
-        return [self._decode(ids) if text is None else text for ids, text in zip(written, texts, strict=True)]
-
-    def _finished(self, ids: Ids, stop: Sequence[str]) -> str | None:
-        """The final text if these tokens end with end-of-text or contain a stop string, else None."""
-        if ids[-1] == self._tokenizer.eos_token_id:
-            return self._decode(ids[:-1])
-        if not stop:
-            return None
-        text = self._decode(ids)
-        found = [at for at in (text.find(mark) for mark in stop) if at >= 0]
-        return text[: min(found)] if found else None
+        return [self._encoder.text(ids) if text is None else text for ids, text in zip(written, texts, strict=True)]
 
     def _next_token(self, prompts: Sequence[str], candidates: list[Ids]) -> list[list[float]]:
         """One forward per prompt, output layer on its last token only."""
-        rows = [self._encode(prompt)[-self._context_length :] for prompt in prompts]
+        rows = [self._encoder.ids(prompt)[-self.context_length :] for prompt in prompts]
 
         def score(indices: list[int], shared: Prefix) -> list[list[float]]:
             ids, mask, positions = self._padded([rows[index][shared.length :] for index in indices], shared)
@@ -210,7 +216,7 @@ class TransformersEngine:
     def _padded(self, batch: list[Ids], shared: Prefix) -> tuple[Tensor, Tensor | None, Tensor]:
         """Left-padded ids (B,T), the mask of shared tokens and ids (None without padding), and positions (B,T)."""
         width = max(map(len, batch))
-        pad = self._tokenizer.pad_token_id or 0
+        pad = self.tokenizer.pad_token_id or 0
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in batch], device=self._model.device)
         starts = torch.tensor([[width - len(row)] for row in batch], device=self._model.device)
         steps = torch.arange(width, device=self._model.device)[None]
@@ -220,39 +226,21 @@ class TransformersEngine:
             mask = torch.cat([before, (steps >= starts).long()], dim=1)
         return ids, mask, shared.length + (steps - starts).clamp(min=0)
 
-    def _tail(self, context: str, continuation: str) -> Ids:
-        """Tokens that the continuation adds to the context, as lm-eval counts them: whole minus context."""
-        return self._encode(context + continuation)[len(self._encode(context)) :]
-
-    def _encode(self, text: str) -> Ids:
-        known = self._served.encodings
-        if len(known) > _REMEMBERED:
-            known.clear()
-        if text not in known:
-            known[text] = self._tokenizer(text)["input_ids"]
-        return known[text]
-
-    def _decode(self, ids: Ids) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
-        return text
-
     @property
     def _model(self) -> Any:  # noqa: ANN401 - transformers models are untyped at this border
         return self._lm.model
 
     @property
-    def _tokenizer(self) -> Any:  # noqa: ANN401 - as above
-        return self._lm.tokenizer
+    def _encoder(self) -> Encoder:
+        if self._served.encoder is None:
+            raise ValueError("The engine serves no model yet; call load first.")
+        return self._served.encoder
 
     @property
     def _lm(self) -> LM:
         if self._served.lm is None:
             raise ValueError("The engine serves no model yet; call load first.")
         return self._served.lm
-
-    @property
-    def _context_length(self) -> int:
-        return int(self._model.config.max_position_embeddings)
 
 
 def _length_sorted(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
@@ -265,11 +253,3 @@ def _length_sorted(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[i
         batch.append(index)
     if batch:
         yield batch
-
-
-def _same_tokenizer(one: Any, other: Any) -> bool:  # noqa: ANN401 - transformers tokenizers are untyped at this border
-    """Whether both encode alike for certain: one object, or fast tokenizers of equal definition."""
-    if one is other:
-        return True
-    fast = one.is_fast and other.is_fast
-    return bool(fast and one.backend_tokenizer.to_str() == other.backend_tokenizer.to_str())

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import ClassVar
 
+from transformers import PreTrainedTokenizerBase
+
 from harness.api import (
     LM,
     AttackerData,
@@ -38,9 +40,23 @@ class RecordingEngine:
     asked: list[str] = field(default_factory=list)
     version: ClassVar[int] = 1
 
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the served model."""
+        return self.inner.tokenizer
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the served model can read."""
+        return self.inner.context_length
+
     def load(self, lm: LM) -> str:
         """Serve these weights."""
         return self.inner.load(lm)
+
+    def rest(self) -> None:
+        """Give memory back."""
+        self.inner.rest()
 
     def choices(self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[list[float]]:
         """Log-probabilities of candidates."""
@@ -51,6 +67,11 @@ class RecordingEngine:
         """Per-token log-probabilities; a text scored without context counts as asked itself."""
         self.asked.extend(context or text for context, text in pairs)
         return self.inner.loglikelihood(pairs)
+
+    def greedy(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether each continuation is the greedy one."""
+        self.asked.extend(context or text for context, text in pairs)
+        return self.inner.greedy(pairs)
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations."""

@@ -50,6 +50,13 @@ def test_the_wire_format_is_the_golden_one(record: Record) -> None:
     assert GOLDEN.read_text() == records.dumps(record), f"published records change: bump SCHEMA, then {renew}"
 
 
+def test_a_record_from_before_remarks_is_still_read() -> None:
+    data = json.loads(GOLDEN.read_text()) | {"schema": 1}
+    for measurement in data["measurements"]:
+        del measurement["remarks"]
+    assert records.loads(json.dumps(data)).measurements[0].remarks == ()
+
+
 def edited(change: Callable[[dict[str, Any]], object]) -> str:
     data = json.loads(GOLDEN.read_text())
     change(data)

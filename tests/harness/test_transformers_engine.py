@@ -34,6 +34,13 @@ def naive(lm: LM, context: str, continuation: str) -> list[float]:
     return [logprobs[t - 1, ids[t]].item() for t in range(max(1, len(context_ids)), len(ids))]
 
 
+def naively_greedy(lm: LM, context: str, continuation: str) -> bool:
+    ids, start = lm.tokenizer(context + continuation)["input_ids"], len(lm.tokenizer(context)["input_ids"])
+    with torch.no_grad():
+        best = [int(lm.model(torch.tensor([ids[:t]])).logits[0, -1].argmax()) for t in range(start, len(ids))]
+    return best == ids[start:]
+
+
 def test_single_token_choices_equal_the_naive_loop(lm: LM, engine: TransformersEngine) -> None:
     rows = engine.choices(TEXTS, [["!", "?"]] * len(TEXTS))
     assert [v for row in rows for v in row] == pytest.approx(
@@ -140,13 +147,20 @@ def test_greedy_text_behind_a_shared_prefix_is_that_of_one_prompt_alone(engine: 
 
 
 def test_a_tokenizer_that_was_loaded_again_keeps_the_work_done(lm: LM, engine: TransformersEngine) -> None:
-    engine.choices(TEXTS, [["!"]] * len(TEXTS))
-    before = len(engine._served.encodings)
+    before = engine._served.encoder
     engine.load(LM(lm.model, copy.deepcopy(lm.tokenizer)))
-    assert len(engine._served.encodings) == before > 0
+    assert engine._served.encoder is before
 
 
 def test_another_tokenizer_starts_anew(lm: LM, engine: TransformersEngine) -> None:
-    engine.choices(TEXTS, [["!"]] * len(TEXTS))
+    before = engine._served.encoder
     engine.load(LM(lm.model, train_tokenizer(["other words"], vocab_size=270)))
-    assert engine._served.encodings == {}
+    assert engine._served.encoder is not before
+
+
+def test_a_continuation_is_greedy_only_if_each_of_its_tokens_is_the_most_likely(
+    lm: LM, engine: TransformersEngine
+) -> None:
+    written = engine.generate(TEXTS, max_tokens=3)
+    pairs = [*zip(TEXTS, written, strict=True), (TEXTS[0], written[0] + "!")]
+    assert engine.greedy(pairs) == [naively_greedy(lm, *pair) for pair in pairs]
