@@ -15,9 +15,11 @@ Section = Literal["reference", "ranked", "below_utility", "not_unlearned", "inco
 SECTIONS: tuple[Section, ...] = ("reference", "ranked", "below_utility", "not_unlearned", "incomplete")
 STAMPS = {
     "pocket": "Pocket benchmark, not results on real models.",
-    "slice": "A slice of a benchmark on small models, not results of that benchmark.",
+    "slice": "Real records, small model: not results of the models this benchmark is published for.",
     "full": "",
 }
+SCALE_WORDS = {"pocket": "pocket scale", "slice": "small model", "full": ""}
+"""What stands beside a board's title wherever it is named."""
 FAMILIES: tuple[Family, ...] = ("relearn", "finetune", "edit", "activation", "prompt")
 
 
@@ -50,12 +52,19 @@ class Stop:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attack left on one row, over its seeds."""
+    """What one attack left on one row, over its seeds.
+
+    Attributes:
+        stops: The selected stop, by seed.
+        excused: Why the attack has no meaning here, by seed.
+        ran: Seeds on which the attack was run and scored, whether or not K could be formed from the scores.
+    """
 
     attack: AttackRow
     stops: Mapping[int, Stop]
     excess: float | None
     excused: Mapping[int, str] = field(default_factory=dict)
+    ran: frozenset[int] = frozenset()
 
     @property
     def not_applicable(self) -> str:
@@ -74,8 +83,10 @@ class Outcome:
 
     @property
     def state(self) -> str:
-        """``measured``, ``not_applicable`` or ``not_run``."""
-        return "measured" if self.stops else "not_applicable" if self.not_applicable else "not_run"
+        """``measured``, ``not_applicable``, ``undefined`` (run, but K cannot be formed) or ``not_run``."""
+        if self.stops:
+            return "measured"
+        return "not_applicable" if self.not_applicable else "undefined" if self.ran else "not_run"
 
 
 @dataclass(frozen=True)
@@ -120,12 +131,14 @@ class Board:
 
     Attributes:
         variant: What sets this board apart from others of the same benchmark on this page; empty if nothing must.
+        served: The engine that scored it and the dtype it served, in words.
         has_original: Whether the original model was measured before attack, without which K and u are undefined.
         references: The never-learned model before attack, once per seed.
     """
 
     key: str
     variant: str
+    served: str
     benchmark: Spec
     engine: Spec
     card: BenchmarkCard
@@ -137,9 +150,19 @@ class Board:
     references: tuple[Measurement, ...]
 
     @property
+    def has_knowledge(self) -> bool:
+        """Whether some headline forget score has a usable range, so that K is defined."""
+        return bool(self.scale.forget["test"])
+
+    @property
     def stamp(self) -> str:
         """What the scale itself says; no card can leave it out."""
         return STAMPS[self.card.scale]
+
+    @property
+    def scale_words(self) -> str:
+        """The scale beside the title; empty at full scale."""
+        return SCALE_WORDS[self.card.scale]
 
     @property
     def notice(self) -> str:

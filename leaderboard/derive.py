@@ -13,7 +13,7 @@ from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record,
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
 from leaderboard.knowledge import Ruler, Value, mean, scale_of, select, value_of
-from leaderboard.labels import Label, key_of, labels_of
+from leaderboard.labels import Label, key_of, labels_of, order_of, served_of
 
 UTILITY_GATE = 0.90
 FORGET_GATE = 0.25
@@ -25,6 +25,7 @@ class _Context:
     """What every row of a board needs from the board."""
 
     ruler: Ruler
+    has_original: bool
     attacks: tuple[AttackRow, ...]
     required: frozenset[str]
     controls: Mapping[tuple[str, int], Record]
@@ -37,16 +38,22 @@ def boards_of(records: Iterable[Record]) -> tuple[Board, ...]:
     for record in records:
         copies.setdefault(record.id, []).append(record)
     distinct = [_newest(copies[key]) for key in sorted(copies)]
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, str], list[Record]] = {}
     for record in distinct:
         cell = record.cell
-        groups.setdefault((cell.benchmark.name, key_of(cell.benchmark), key_of(cell.engine)), []).append(record)
+        groups.setdefault((key_of(cell.benchmark), key_of(cell.engine)), []).append(record)
     benchmarks = labels_of([r.cell.benchmark for r in distinct])
-    engines = labels_of([r.cell.engine for r in distinct])
+    engines = served_of(distinct)
+    apart = len(engines) > 1
     return tuple(
-        _board(group, benchmarks[key], engines[engine] if len(engines) > 1 else None)
-        for (_, key, engine), group in sorted(groups.items(), key=lambda pair: pair[0])
+        _board(group, benchmarks[key], engines[engine], apart=apart)
+        for (key, engine), group in sorted(groups.items(), key=lambda pair: _place(pair[1][0]))
     )
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Where a board stands on the page."""
+    return *order_of(record.cell.benchmark), *order_of(record.cell.engine)
 
 
 def _newest(copies: Sequence[Record]) -> Record:
@@ -54,7 +61,7 @@ def _newest(copies: Sequence[Record]) -> Record:
     return copies[0] if len(copies) == 1 else max(copies, key=lambda r: (r.provenance.started, dumps(r)))
 
 
-def _board(records: list[Record], benchmark: Label, engine: Label | None) -> Board:
+def _board(records: list[Record], benchmark: Label, served: str, *, apart: bool) -> Board:
     cell = records[0].cell
     originals = _before(_controls(records, "original"))
     reference_records = _controls(records, "reference")
@@ -63,6 +70,7 @@ def _board(records: list[Record], benchmark: Label, engine: Label | None) -> Boa
     attacks = _attacks(records)
     context = _Context(
         ruler=Ruler(scale, value_of),
+        has_original=bool(originals),
         attacks=attacks,
         required=frozenset(
             key_of(r.cell.attack) for r in records if r.measurements and r.attack.ranked and r.attack.family != "none"
@@ -76,7 +84,8 @@ def _board(records: list[Record], benchmark: Label, engine: Label | None) -> Boa
     rows = sorted((_row(group, context) for group in by_method.values()), key=_order)
     return Board(
         key=digest([key_of(cell.benchmark), key_of(cell.engine)]),
-        variant=", ".join(part for part in (benchmark.variant, engine.text if engine else "") if part),
+        variant=", ".join(part for part in (benchmark.variant, served if apart else "") if part),
+        served=served,
         benchmark=cell.benchmark,
         engine=cell.engine,
         card=_card(records),
@@ -160,7 +169,8 @@ def _outcome(
     stops = {r.cell.seed: _stop(r, before.get(r.cell.seed), context) for r in sorted(mine, key=lambda r: r.cell.seed)}
     found = {seed: stop for seed, stop in stops.items() if stop is not None}
     excused = {r.cell.seed: r.not_applicable for r in mine if r.not_applicable}
-    return Outcome(attack, found, _excess(found, before, context.ruler), excused)
+    ran = frozenset(r.cell.seed for r in mine if r.measurements)
+    return Outcome(attack, found, _excess(found, before, context.ruler), excused, ran)
 
 
 def _stop(record: Record, before: Measurement | None, context: _Context) -> Stop | None:
@@ -206,16 +216,20 @@ def _worst(k_before: float | None, outcomes: Sequence[Outcome]) -> tuple[float |
 def _gaps(
     seeds: Sequence[int], before: Mapping[int, Measurement], outcomes: Sequence[Outcome], context: _Context
 ) -> Iterator[str]:
-    """What a complete row would have and this one has not, in words."""
-    if not context.ruler.scale.forget["test"]:
-        yield "a usable headline forget score of the original model"
-    if not context.ruler.scale.utility["test"]:
-        yield "a usable headline utility score of the original model"
-    measured = {seed for seed, m in before.items() if context.ruler.knowledge(m) is not None}
+    """What a complete row would have and this one has not, in words; what was run is not called missing."""
+    defined = bool(context.ruler.scale.forget["test"])
+    if not context.has_original:
+        yield "the original model before attack"
+    elif not defined:
+        yield "a headline forget score with a usable range"
+    if context.has_original and not context.ruler.scale.utility["test"]:
+        yield "a headline utility score with a usable range"
+    measured = {seed for seed, m in before.items() if not defined or context.ruler.knowledge(m) is not None}
     yield from _missing_seeds("the measurement before attack", seeds, measured)
     for outcome in outcomes:
         if outcome.attack.key in context.required:
-            yield from _missing_seeds(outcome.attack.label.text, seeds, {*outcome.stops, *outcome.excused})
+            scored = set(outcome.stops) if defined else outcome.ran
+            yield from _missing_seeds(outcome.attack.label.text, seeds, {*scored, *outcome.excused})
 
 
 def _missing_seeds(what: str, seeds: Sequence[int], found: set[int]) -> Iterator[str]:

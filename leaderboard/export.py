@@ -10,8 +10,12 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
+from leaderboard.board import Board
+from leaderboard.experiments import Experiment
 from leaderboard.labels import parameters
+from leaderboard.remarks import metric_gaps, remarks_of
 from leaderboard.table import Estimate, Table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -20,9 +24,17 @@ Cell = str | int | float | bool | None
 
 def slug(table: Table) -> str:
     """A safe stem for file names and anchors: name, scale and identity of the board."""
-    board = table.board
+    return f"{_stem(table.board)}-{table.board.key[:6]}"
+
+
+def experiment_slug(experiment: Experiment) -> str:
+    """A safe stem for an experiment: name and scale of its boards, what is asked, and its identity."""
+    return f"{_stem(experiment.first)}-{experiment.question.title.lower()}-{experiment.key[:6]}"
+
+
+def _stem(board: Board) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", board.benchmark.name.lower()).strip("-")[:40] or "board"
-    return f"{name}-{board.card.scale}-scale-{board.key[:6]}"
+    return f"{name}-{board.card.scale}-scale"
 
 
 def summary_rows(table: Table) -> list[dict[str, Cell]]:
@@ -102,6 +114,31 @@ def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
                 }
 
 
+def experiment_rows(experiment: Experiment) -> Iterator[dict[str, Cell]]:
+    """Every method at every step with full precision, None where nothing was measured."""
+    board = experiment.first
+    for course in experiment.courses:
+        for i, step in enumerate(experiment.steps):
+            raw = {name: course.raw[name][i] or (None, None) for name in experiment.scores}
+            yield {
+                "benchmark": board.benchmark.name,
+                "experiment": experiment.question.title.lower(),
+                "variant": experiment.variant,
+                "scale": board.card.scale,
+                "notice": " ".join(experiment.notices),
+                "parameter": experiment.question.parameter,
+                "step": step,
+                "method": course.label.name,
+                "method_variant": course.label.variant,
+                "role": course.role,
+                "seeds": " ".join(str(seed) for seed in course.seeds[i]),
+                **_columns("utility", course.utility[i]),
+                **_columns("k_before", course.k_before[i]),
+                **{f"score_{name}": value for name, (value, _) in raw.items()},
+                **{f"score_{name}_stderr": error for name, (_, error) in raw.items()},
+            }
+
+
 def to_csv(rows: list[dict[str, Cell]]) -> str:
     """CSV text; a text that a spreadsheet would run as a formula starts with an apostrophe."""
     out = io.StringIO()
@@ -121,7 +158,11 @@ def to_json(table: Table) -> str:
         "model": board.card.model,
         "draws": table.draws,
         "detectable_difference": table.detectable,
+        "engine": board.served,
         "ranked": table.ranked,
+        "not_applicable": [{"metric": name, "reason": reason} for name, reason in metric_gaps(board)],
+        "unusable_scores": dict(board.scale.unusable),
+        "remarks": [asdict(remark) for remark in remarks_of(board)],
         "rows": summary_rows(table),
     }
     return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"

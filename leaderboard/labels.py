@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from harness.record import Spec, digest
+from harness.record import Record, Spec, digest
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,34 @@ def labels_of(specs: Sequence[Spec]) -> dict[str, Label]:
     return {key: Label(spec.name, _variant(key, spec, list(distinct.values()))) for key, spec in distinct.items()}
 
 
+def order_of(spec: Spec) -> tuple[object, ...]:
+    """Sorts specifications as a reader would: by name, version and parameters, numbers by size; digests decide last."""
+    numbers = {n: float(v) for n, v in spec.params.items() if isinstance(v, (int, float))}
+    settings = [(name, numbers.get(name, 0.0), _spell(value)) for name, value in sorted(spec.params.items())]
+    return spec.name, spec.version, settings, key_of(spec)
+
+
+def served_of(records: Sequence[Record]) -> dict[str, str]:
+    """What a page calls each engine, by the key of its specification: its label and the dtype it served.
+
+    An engine without a dtype of its own serves the weights as they are: the records say in which dtype they were.
+    """
+    dtypes: dict[str, set[str]] = {}
+    for record in records:
+        engine = record.cell.engine
+        dtypes.setdefault(key_of(engine), set()).add(_spell(engine.params.get("dtype", record.provenance.dtype)))
+    without = {key_of(r.cell.engine): _without(r.cell.engine, "dtype") for r in records}
+    labels = labels_of(list(without.values()))
+    return {key: f"{labels[key_of(without[key])].text} {'/'.join(sorted(found))}" for key, found in dtypes.items()}
+
+
 def parameters(spec: Spec) -> dict[str, str]:
     """Every parameter in the spelling of the page, in order of name."""
     return {name: _spell(value) for name, value in sorted(spec.params.items())}
+
+
+def _without(spec: Spec, name: str) -> Spec:
+    return replace(spec, params={n: v for n, v in spec.params.items() if n != name})
 
 
 def _variant(key: str, spec: Spec, specs: Sequence[Spec]) -> str:

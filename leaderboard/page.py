@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.record import Provenance, Record
+from harness.record import Provenance, Record, Score
 from leaderboard.board import SECTIONS, Board, Outcome, Section
 from leaderboard.export import slug
 from leaderboard.figures import Scatter, Strip, scatter, strip
-from leaderboard.knowledge import Ruler, value_of
+from leaderboard.knowledge import Gauge, value_of
+from leaderboard.labels import parameters
 from leaderboard.panels import Panels, small_multiples
+from leaderboard.remarks import Remark, metric_gaps, remarks_of
 from leaderboard.spelling import number, percent
 from leaderboard.table import Line, Table
 
@@ -30,15 +32,17 @@ SECTION_WORDS: dict[Section, str] = {
     "incomplete": "incomplete",
 }
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "nearest to the never-learned"}
+_UNDEFINED_TITLE = "Not ranked: K is not defined here"
 _FIXED_COLUMNS = 10
 
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """A raw score as a column of the table of other scores."""
+    """A raw score as a column of the table of other scores; a diagnostic one says no direction."""
 
     name: str
     words: str
+    diagnostic: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class BoardPage:
     panels: tuple[Panels, ...]
     scores: tuple[ScoreColumn, ...]
     leaks: tuple[str, ...]
+    remarks: tuple[Remark, ...]
 
     @property
     def board(self) -> Board:
@@ -61,7 +66,8 @@ class BoardPage:
     @property
     def heading(self) -> str:
         """Title of the board with what sets it apart."""
-        return f"{self.board.card.title} {self.board.variant}".strip()
+        parts = (self.board.card.title, self.board.scale_words, self.board.variant)
+        return ", ".join(part for part in parts if part)
 
     @property
     def relearns(self) -> bool:
@@ -95,6 +101,11 @@ class BoardPage:
         return "".join(f"; {attack}: {reason}" for attack, reason in reasons)
 
     @property
+    def undefined(self) -> bool:
+        """Whether some attack was run on a row where K cannot be formed."""
+        return any(outcome.state == "undefined" for outcome in _outcomes(self.board))
+
+    @property
     def starts(self) -> str:
         """From where to where the ranked rows start; empty where they start alike."""
         return "" if self.table.starts is None else " to ".join(percent(k) for k in self.table.starts)
@@ -109,6 +120,23 @@ class BoardPage:
         return f"{counted}, {_plural(len(seeds), 'unlearning seed')}."
 
     @property
+    def unranked(self) -> str:
+        """Why nothing is ranked, in one sentence."""
+        board = self.board
+        if not board.has_original:
+            return "The original model was not measured before attack, so K is not defined and nothing is ranked."
+        if not board.has_knowledge:
+            return f"Nothing is ranked, since K is not defined: no headline forget score is usable ({_reasons(board)})."
+        if not any(row.card.role == "method" for row in board.rows):
+            return "No unlearning method was run, so nothing is ranked."
+        return "No row passes both gates with all attacks run, so nothing is ranked."
+
+    @property
+    def diagnostics(self) -> bool:
+        """Whether some column holds a score that explains others and is not compared."""
+        return any(column.diagnostic for column in self.scores)
+
+    @property
     def leaders(self) -> tuple[Line, ...]:
         """The first ranked row and all that are tied with it; empty where nothing is ranked."""
         return tuple(line for line in self.table.lines if line.rank and line.rank.tied_with_best)
@@ -116,29 +144,51 @@ class BoardPage:
     @property
     def notes(self) -> tuple[str, ...]:
         """Statements about the scale: the ends of every gauge, what could not be used, how attacks were selected."""
-        scale = self.board.scale
-        ruler = Ruler(scale, value_of)
-        found = [
-            f"{g.name}: original {number(float(g.top(value_of)), 3)}, floor {number(float(g.floor(value_of)), 3)} "
-            f"(chance {number(g.chance, 3)}"
-            + (f", never-learned {number(float(g.control(value_of)), 3)})." if g.references else ").")
-            for g in ruler.scale.forget["test"]
-        ]
-        found += [f"{name} is not used for K or u: {reason}." for name, reason in scale.unusable.items()]
-        if not self.board.has_original:
-            found.append("The original model has no record without attack, so K and u are not defined.")
-        if not self.board.references:
-            found.append("There is no never-learned model before attack: the floor is chance, and X is not defined.")
-        if scale.selection_split == "test":
-            found.append("There are no dev scores: the stop of each attack was selected on the reported items.")
-        return tuple(found)
+        found = [_gauge_words(gauge) for gauge in self.board.scale.forget["test"]]
+        found += [f"{name} is not used for K or u: {reason}." for name, reason in self.board.scale.unusable.items()]
+        return (*found, *_absences(self.board), _engine_words(self.board))
 
     @property
     def metric_gaps(self) -> tuple[tuple[str, str], ...]:
         """Metrics that have no meaning on this benchmark, with the reason."""
-        return tuple(
-            sorted({gap for r in self.board.records for m in r.measurements for gap in m.not_applicable.items()})
-        )
+        return metric_gaps(self.board)
+
+
+def _gauge_words(gauge: Gauge) -> str:
+    """Between which values K is measured on one score."""
+    never = f", never-learned {number(float(gauge.control(value_of)), 3)}" if gauge.references else ""
+    return (
+        f"{gauge.name}: original {number(float(gauge.top(value_of)), 3)}, floor "
+        f"{number(float(gauge.floor(value_of)), 3)} (chance {number(gauge.chance, 3)}{never})."
+    )
+
+
+def _reasons(board: Board) -> str:
+    """Why each headline forget score of the reported items cannot carry K."""
+    scores = [pair for r in board.records for m in r.measurements for pair in m.scores.items()]
+    names = {n for n, score in scores if score.headline and score.axis == "forget" and score.split == "test"}
+    found = [f"{name}: {reason}" for name, reason in sorted(board.scale.unusable.items()) if name in names]
+    return "; ".join(found) or "the original model has none"
+
+
+def _absences(board: Board) -> Iterator[str]:
+    """What the board lacks, and what follows from it."""
+    scores = [score for r in board.records for m in r.measurements for score in m.scores.values()]
+    if not board.has_original:
+        yield "The original model has no record without attack, so K and u are not defined."
+    if not board.references:
+        yield "There is no never-learned model before attack: the floor is chance, and X is not defined."
+        if any(score.axis == "privacy" for score in scores):
+            yield "PrivLeak is not defined either: it is relative to the never-learned model."
+    if board.has_knowledge and board.scale.selection_split == "test":
+        kind = "usable dev scores on both axes" if any(score.split == "dev" for score in scores) else "dev scores"
+        yield f"There are no {kind}: the stop of each attack was selected on the reported items."
+
+
+def _engine_words(board: Board) -> str:
+    """What scored this board, whole: a variant in the heading says only what differs."""
+    settings = "".join(f", {name}={value}" for name, value in parameters(board.engine).items())
+    return f"Scored by the engine {board.served} (version {board.engine.version}{settings})."
 
 
 def page_of(table: Table) -> BoardPage:
@@ -146,7 +196,8 @@ def page_of(table: Table) -> BoardPage:
     grouped: dict[Section, list[tuple[Line, Strip]]] = {section: [] for section in SECTIONS}
     for line in table.lines:
         grouped[line.row.section].append((line, strip(line)))
-    sections = tuple((s, SECTION_TITLES[s], tuple(grouped[s])) for s in SECTIONS if grouped[s])
+    titles = SECTION_TITLES if table.board.has_knowledge else SECTION_TITLES | {"incomplete": _UNDEFINED_TITLE}
+    sections = tuple((s, titles[s], tuple(grouped[s])) for s in SECTIONS if grouped[s])
     return BoardPage(
         slug=slug(table),
         table=table,
@@ -155,6 +206,7 @@ def page_of(table: Table) -> BoardPage:
         panels=small_multiples(table),
         scores=_score_columns(table),
         leaks=tuple(sorted({name for line in table.lines for name in line.leaks})),
+        remarks=remarks_of(table.board),
     )
 
 
@@ -199,11 +251,18 @@ def _outcomes(board: Board) -> list[Outcome]:
 
 
 def _score_columns(table: Table) -> tuple[ScoreColumn, ...]:
+    """Every test score before attack, in order of name, the diagnostics last."""
     found = {}
     for row in table.board.rows:
         for measurement in row.before.values():
             for name, score in measurement.scores.items():
                 if score.split == "test":
-                    role = "headline " if score.headline else ""
-                    found[name] = ScoreColumn(name, f"{role}{score.axis} {_ARROWS[score.better]}, n = {score.n}")
-    return tuple(found[name] for name in sorted(found))
+                    found[name] = ScoreColumn(name, _score_words(score), score.axis == "diagnostic")
+    return tuple(sorted(found.values(), key=lambda column: (column.diagnostic, column.name)))
+
+
+def _score_words(score: Score) -> str:
+    if score.axis == "diagnostic":
+        return f"diagnostic, n = {score.n}"
+    role = "headline " if score.headline else ""
+    return f"{role}{score.axis} {_ARROWS[score.better]}, n = {score.n}"

@@ -21,7 +21,9 @@ from harness.record import Cost, Record, Spec
 from leaderboard import spelling
 from leaderboard.board import Outcome
 from leaderboard.derive import boards_of
-from leaderboard.export import score_rows, summary_rows, to_csv, to_json
+from leaderboard.experiment_page import ExperimentPage, experiment_page_of
+from leaderboard.experiments import experiments_of
+from leaderboard.export import experiment_rows, score_rows, summary_rows, to_csv, to_json
 from leaderboard.figures import tint
 from leaderboard.labels import parameters
 from leaderboard.page import SECTION_WORDS, BoardPage, page_of, provenance_of
@@ -50,21 +52,31 @@ def build(records: Sequence[Record], out: Path, *, problems: Sequence[str] = ())
     Returns:
         Path of the page.
     """
-    pages = tuple(page_of(tabulate(board)) for board in boards_of(records))
-    for page in pages:
-        for name, text in _downloads(page).items():
-            _write(out / "data" / name, text)
-    _write(out / "index.html", html(pages, records, problems=problems))
+    tables = [tabulate(board) for board in boards_of(records)]
+    pages = tuple(page_of(table) for table in tables)
+    experiments = tuple(experiment_page_of(experiment) for experiment in experiments_of(tables))
+    files = [_downloads(page) for page in pages]
+    files += [{f"{e.slug}.csv": to_csv(list(experiment_rows(e.experiment)))} for e in experiments]
+    for name, text in ((name, text) for some in files for name, text in some.items()):
+        _write(out / "data" / name, text)
+    _write(out / "index.html", html(pages, records, experiments=experiments, problems=problems))
     return out / "index.html"
 
 
-def html(pages: Sequence[BoardPage], records: Sequence[Record], *, problems: Sequence[str] = ()) -> str:
+def html(
+    pages: Sequence[BoardPage],
+    records: Sequence[Record],
+    *,
+    experiments: Sequence[ExperimentPage] = (),
+    problems: Sequence[str] = (),
+) -> str:
     """The whole page as text."""
     style = (HERE / "static" / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     template = environment().get_template("page.html.j2")
     return template.render(
         pages=pages,
+        experiments=experiments,
         problems=sorted(problems),
         provenance=provenance_of(records),
         draws=spelling.number(pages[0].table.draws if pages else DRAWS, 0),

@@ -220,13 +220,16 @@ def _family(family: Family, row: Row, sampler: _Sampler) -> FamilyCell:
     mine = [o for o in row.outcomes if o.attack.card.family == family and o.attack.card.ranked]
     reached = [(o.k, o) for o in mine if o.k is not None]
     missing = [o.attack.label.text for o in mine if o.state == "not_run"]
+    undefined = [o.attack.label.text for o in mine if o.state == "undefined"]
     if reached:
         k, worst = max(reached, key=lambda pair: pair[0])
         estimate = sampler.estimate(k, _outcome_draws(row, worst, sampler))
         partial = any(o.stops and set(o.stops) != set(row.seeds) for o in mine)
-        return FamilyCell(family, estimate, bool(missing) or partial, worst.attack.label.text)
+        return FamilyCell(family, estimate, bool(missing or undefined) or partial, worst.attack.label.text)
     if missing:
         return FamilyCell(family, Estimate(), False, "", ("n/r", f"{', '.join(missing)}: not run, or failed"))
+    if undefined:
+        return FamilyCell(family, Estimate(), False, "", ("n/d", f"{', '.join(undefined)}: run, but K is not defined"))
     reasons = [o.not_applicable for o in mine if o.not_applicable]
     return FamilyCell(family, Estimate(), False, "", ("n/a", reasons[0] if reasons else "no such attack here"))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.api import BenchmarkCard, Family, Point, Role, Score, Threat
-from harness.cell import Cell, Spec
+from harness.cell import Cell, Spec, Value
 from harness.record import AttackCard, Cost, Measurement, MethodCard, Provenance, Record
 
 ITEMS = 200
@@ -95,6 +96,20 @@ def record(  # noqa: PLR0913 - a record has this many sides
         attack_cost=Cost(),
         provenance=PROVENANCE,
     )
+
+
+def moved(
+    made: Record,
+    params: Mapping[str, Value] | None = None,
+    *,
+    content: Mapping[str, str] | None = None,
+    engine: Spec = Spec("engine", 1),  # noqa: B008 - a frozen value
+    dtype: str = "float32",
+) -> Record:
+    """The record as if it had been made under another benchmark setting, content, engine or dtype."""
+    benchmark = Spec(made.cell.benchmark.name, 1, dict(params or {}), dict(content or {}))
+    cell = replace(made.cell, benchmark=benchmark, engine=engine)
+    return replace(made, cell=cell, id=cell.id, provenance=replace(made.provenance, dtype=dtype))
 
 
 def controls(attacks: Mapping[str, tuple[Family, Sequence[Measurement]]] | None = None) -> list[Record]:

@@ -1,0 +1,59 @@
+"""What a plugin author needs: the values that cross the border and the protocols behind it.
+
+Standard library and typing only, so that declaring a component costs nothing to import. A component is a frozen
+dataclass with one method; its fields are the constructor, the only place of a default, the grid's vocabulary, the
+documentation and what a record stores.
+"""
+
+from harness.api.fields import param
+from harness.api.protocols import Attack, Benchmark, Engine, Method
+from harness.api.values import (
+    LM,
+    STRICT,
+    Access,
+    AttackerData,
+    Axis,
+    BenchmarkCard,
+    Corpora,
+    DataAccess,
+    Direction,
+    Evaluation,
+    Family,
+    Item,
+    NotApplicable,
+    Point,
+    Prompts,
+    Role,
+    Scale,
+    Score,
+    Split,
+    Threat,
+)
+
+__all__ = [
+    "LM",
+    "STRICT",
+    "Access",
+    "Attack",
+    "AttackerData",
+    "Axis",
+    "Benchmark",
+    "BenchmarkCard",
+    "Corpora",
+    "DataAccess",
+    "Direction",
+    "Engine",
+    "Evaluation",
+    "Family",
+    "Item",
+    "Method",
+    "NotApplicable",
+    "Point",
+    "Prompts",
+    "Role",
+    "Scale",
+    "Score",
+    "Split",
+    "Threat",
+    "param",
+]
