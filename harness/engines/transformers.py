@@ -21,6 +21,7 @@ from harness.engines.encoding import Encoder, Ids
 from harness.lm import fingerprint
 
 T = TypeVar("T")
+_WHEN_WRITING = 4  # times the tokens of a scoring batch: each step after the first feeds one token a row
 _WORTH_SHARING = 16  # tokens; below, copying the cache costs more than feeding them forward again
 _CACHED_COST = 4  # a shared token counts a quarter of a fed one against the memory of a batch
 
@@ -55,7 +56,7 @@ class TransformersEngine:
 
     version: ClassVar[int] = 1
 
-    batch_tokens: int = param(4096, "Padded tokens in one forward pass; memory against speed.", gt=0, runtime=True)
+    batch_tokens: int = param(2048, "Padded tokens in one forward pass; memory against speed.", gt=0, runtime=True)
     _served: _Served = field(default_factory=_Served, init=False, repr=False, compare=False)
 
     @property
@@ -125,7 +126,7 @@ class TransformersEngine:
         def decode(indices: list[int], shared: Prefix) -> list[str]:
             return self._greedy([rows[index][shared.length :] for index in indices], shared, max_tokens, stop)
 
-        return self._in_batches(rows, decode, kept=[1] * len(rows))
+        return self._in_batches(rows, decode, kept=[1] * len(rows), batch_tokens=_WHEN_WRITING * self.batch_tokens)
 
     def _greedy(self, batch: list[Ids], shared: Prefix, max_tokens: int, stop: Sequence[str]) -> list[str]:
         """Decode a batch with a key-value cache; rows that are finished stop being checked."""
@@ -174,7 +175,12 @@ class TransformersEngine:
         return logits
 
     def _in_batches(
-        self, rows: list[Ids], score: Callable[[list[int], Prefix], list[T]], *, kept: Sequence[int]
+        self,
+        rows: list[Ids],
+        score: Callable[[list[int], Prefix], list[T]],
+        *,
+        kept: Sequence[int],
+        batch_tokens: int | None = None,
     ) -> list[T]:
         """Apply ``score`` to length-sorted batches and return its results in the order of ``rows``.
 
@@ -182,12 +188,13 @@ class TransformersEngine:
             rows: Token rows.
             score: Takes the indices of a batch and the tokens that all rows share, which are left out of the batch.
             kept: How many tokens at the end of each row must stay in its batch.
+            batch_tokens: Padded tokens of a batch where not the engine's own number.
         """
         results: dict[int, T] = {}
         with self._quiet():
             shared = self._shared(rows, kept)
             lengths = [len(row) - shared.length + shared.length // _CACHED_COST for row in rows]
-            for indices in _length_sorted(lengths, self.batch_tokens):
+            for indices in _length_sorted(lengths, batch_tokens or self.batch_tokens):
                 results.update(zip(indices, score(indices, shared), strict=True))
         return [results[index] for index in range(len(rows))]
 
