@@ -1,7 +1,8 @@
 """The command line, and the composition root: the only module that knows both the machine and the leaderboard.
 
-Whatever is slow to import (torch, transformers, pandas, jinja2, the leaderboard) is imported inside the command that
-needs it, so that ``harness --help`` answers at once.
+Commands that neither plan a run nor render are in :mod:`harness.commands`. Whatever is slow to import (torch,
+transformers, pandas, jinja2, the leaderboard) is imported inside the command that needs it, so that ``harness --help``
+answers at once.
 """
 # ruff: noqa: PLC0415 - this file is the border behind which heavy imports wait for the command that needs them
 
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harness import commands
 from harness import options as flag
 from harness.errors import UserError
+from harness.options import FAILED, MISUSED
 
 if TYPE_CHECKING:
     from harness.plan import Plan
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 
 app = typer.Typer(
     help="Benchmark and leaderboard for LLM unlearning under attack.",
@@ -35,6 +38,11 @@ target_app = typer.Typer(help="Small target models for benchmarks of real docume
 app.add_typer(leaderboard_app, name="leaderboard")
 app.add_typer(pocket_app, name="pocket")
 app.add_typer(target_app, name="target")
+app.command()(commands.check)
+app.command()(commands.doctor)
+app.command()(commands.verify)
+pocket_app.command("build")(commands.pocket_build)
+target_app.command("build")(commands.target_build)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,33 +86,6 @@ def show(kind: flag.Kinds, name: flag.Name, *, json: flag.Json = False) -> None:
 
 
 @app.command()
-def check(
-    kind: Literal["method", "attack", "benchmark"],
-    name: flag.Name,
-    *,
-    on: Annotated[str, typer.Option("--benchmark", help="Where a method or an attack is tried.")] = "pocket-wmdp",
-    pairs: Annotated[list[str] | None, typer.Option("--set", help=flag.CHECK_SET)] = None,
-    json: flag.Json = False,
-) -> None:
-    """Check that a plugin keeps the contract: it runs twice on the benchmark's model, as it is configured."""
-    from transformers.utils.logging import disable_progress_bar
-
-    from harness.console import print_json, print_table
-    from harness.flags import check_settings
-    from harness.testing import check_installed
-
-    disable_progress_bar()
-    settings, place = check_settings(pairs or (), f"{kind}.{name}.", flag.PLACE)
-    results = check_installed(kind, name, benchmark=on, settings=settings, place=place)
-    if json:
-        print_json([{"name": r.name, "passed": r.passed, "detail": r.detail} for r in results])
-    else:
-        print_table(("check", "result", "detail"), [[r.name, "ok" if r.passed else "FAIL", r.detail] for r in results])
-    if not all(result.passed for result in results):
-        raise typer.Exit(FAILED)
-
-
-@app.command()
 def new(
     kind: Literal["method", "attack"],
     name: Annotated[str, typer.Argument(help="Its name in the grid: lower-case letters, digits, underscores.")],
@@ -137,6 +118,7 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     engine: flag.Engine = None,
     model: flag.Model = None,
     data_root: flag.DataRoot = None,
+    utility: flag.Utility = None,
     results: flag.Results = Path("results/local"),
     workers: flag.Workers = None,
 ) -> None:
@@ -147,6 +129,7 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
+    typed["utility"] = utility
     planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
     seen = preview(planned, Store(results), workers=workers_of(Means(workers=workers)))
     print_table(("benchmark", "method", "attack", "seed", "state"), seen.rows)
@@ -166,6 +149,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     engine: flag.Engine = None,
     model: flag.Model = None,
     data_root: flag.DataRoot = None,
+    utility: flag.Utility = None,
     results: flag.Results = Path("results/local"),
     site: flag.Site = Path("site"),
     workers: flag.Workers = None,
@@ -180,6 +164,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     from harness.places import require_writable
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
+    typed["utility"] = utility
     try:
         from harness.plan import Planned
         from harness.session import Means, run_session
@@ -211,51 +196,6 @@ def leaderboard_build(
         raise UserError(f"There is no results folder {results}. Give the one that `harness run` wrote, with --results.")
     if not _render(results, out, "--out"):
         raise typer.Exit(MISUSED)
-
-
-@pocket_app.command("build")
-def pocket_build(
-    *,
-    out: Annotated[Path, typer.Option(help="Folder to write `wmdp` and `muse` into; it must not hold them already.")],
-    seed: Annotated[int, typer.Option(help="Of the worlds and the models; the shipped ones have the default.")] = 0,
-) -> None:
-    """Rebuild the pocket benchmarks' worlds and models from a seed; nobody needs to, since they are shipped."""
-    from harness.console import say
-    from harness.pocket.build import build_wmdp
-    from harness.pocket.muse import build_muse
-    from harness.progress import building
-
-    builders = {"wmdp": build_wmdp, "muse": build_muse}
-    for name in builders:
-        if (out / name).exists():
-            raise UserError(
-                f"{out / name} exists already, and nothing is overwritten. Choose another folder with --out."
-            )
-    with building() as report:
-        for name, build in builders.items():
-            build(out / name, seed=seed, report=report)
-    say(f"Wrote {', '.join(str(out / name) for name in builders)}.")
-
-
-@target_app.command("build")
-def target_build(
-    *,
-    benchmark: Annotated[str, typer.Option(help="A benchmark of real documents, such as muse-news.")],
-    out: Annotated[Path, typer.Option(help="New folder for target and reference; give it to `run` as --model.")],
-    data_root: Annotated[str, typer.Option(help="Folder laid out <root>/<org>/<name>; empty: the hub.")] = "",
-    documents: Annotated[int, typer.Option(min=1, help="Documents to learn, and later to forget.")] = 16,
-    seed: Annotated[int, typer.Option(help="Of initial weights and order.")] = 0,
-) -> None:
-    """Train a small target, and its never-learned reference, on a slice of a benchmark's real documents."""
-    from harness.console import say
-    from harness.progress import building
-    from harness.target import build_target
-
-    with building() as report:
-        build_target(benchmark, out, data_root=data_root, documents=documents, seed=seed, report=report)
-    say(f"Wrote {out}. Next:")
-    root = f" --data-root {data_root}" if data_root else ""
-    say(f"  harness run --benchmarks {benchmark}{root} --model {out}")
 
 
 def _plan(

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+FAILED, MISUSED = 1, 2
+"""Exit statuses: something that was looked at or run is not well; the command cannot be carried out as typed."""
+
 Groups = Literal["methods", "attacks", "benchmarks", "engines"]
 Kinds = Literal["method", "attack", "benchmark", "engine"]
 
@@ -25,6 +28,7 @@ Engine = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.model=... on the chosen benchmarks.")]
 DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
+Utility = Annotated[str | None, typer.Option(help="lm-eval tasks that measure utility, such as mmlu,gsm8k.")]
 Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
 Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]

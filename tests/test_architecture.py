@@ -23,6 +23,7 @@ ALLOWED = {
     "harness": ("harness",),
 }
 COMPOSITION_ROOT = "harness.cli"  # the one module that may import leaderboard, and heavy modules inside its commands
+COMMANDS = (COMPOSITION_ROOT, "harness.commands")  # these may import heavy modules inside their commands
 
 
 def imports(path: Path) -> Iterator[tuple[str, ast.stmt, bool]]:
@@ -63,7 +64,7 @@ def test_every_import_follows_an_allowed_arrow(module: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != COMPOSITION_ROOT])
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in COMMANDS])
 def test_imports_stand_at_the_top_of_the_file(module: str) -> None:
     hidden = [f"{module}:{node.lineno} {target}" for target, node, inside in imports(MODULES[module]) if inside]
     assert not hidden, "move these to the top, or to the composition root's commands"

@@ -38,7 +38,8 @@ def sha256_of(path: Path) -> str:
     """
     if not path.is_file():
         raise UserError(f"{path} is missing; this benchmark needs it to know what it measures.")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:  # a shard of a large model does not fit into memory twice
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_digest(texts: Iterable[str]) -> str:

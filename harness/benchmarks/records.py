@@ -1,6 +1,6 @@
 """Loads splits of public data sets, from a folder laid out as the hub is or from the hub, and checks what it got.
 
-Every fault names the data set, the config, the split and what was expected.
+Every fault names the data set, its revision, the config, the split, what was expected and what to do.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-from datasets.exceptions import DatasetNotFoundError
 
+from harness.data_root import cache_of
 from harness.errors import UserError
+from harness.faults import Fault, attempt
+from harness.hub import Repo, cause_of, remedy
 
 Check = Callable[[dict[str, Any]], str]
 """Says what is wrong with a record; empty if nothing is."""
@@ -44,7 +46,34 @@ def is_text(*columns: str, blank: bool = False) -> Check:
     return check
 
 
-def load_split(name: SplitName, *, columns: Sequence[str], data_root: str, check: Check) -> list[dict[str, Any]]:
+def is_choice(*, options: int) -> Check:
+    """A check that ``choices`` holds this many texts and ``answer`` the position of one of them."""
+
+    def check(record: dict[str, Any]) -> str:
+        choices, answer = record["choices"], record["answer"]
+        if not isinstance(choices, list) or len(choices) != options or not all(isinstance(c, str) for c in choices):
+            return f"column 'choices' holds {choices!r} where {options} texts were expected"
+        if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < options:
+            return f"column 'answer' holds {answer!r} where a whole number from 0 to {options - 1} was expected"
+        return ""
+
+    return check
+
+
+def every(*checks: Check) -> Check:
+    """A check that says what the first failing one of these says."""
+    return lambda record: next(filter(None, (check(record) for check in checks)), "")
+
+
+def load_split(
+    name: SplitName,
+    *,
+    columns: Sequence[str],
+    data_root: str,
+    check: Check,
+    revision: str = "",
+    count: int | None = None,
+) -> list[dict[str, Any]]:
     """All records of a split, with exactly the columns asked for.
 
     Args:
@@ -52,41 +81,99 @@ def load_split(name: SplitName, *, columns: Sequence[str], data_root: str, check
         columns: Columns that must be there.
         data_root: Folder with ``<org>/<name>`` below it; empty: the hub (or its cache).
         check: Looks at every record.
+        revision: Commit of the data set on the hub; empty: the newest one. A data root is taken as it is.
+        count: How many records there must be; None: any number but zero.
 
     Raises:
-        UserError: The data set, config, split or a column is missing, the split is empty, or a record is wrong.
+        UserError: The data set, config, split or a column is missing, it cannot be reached, it has another number of
+            records than expected, or a record is wrong.
     """
-    table = _loaded(name, data_root)
+    place = _Place(name, data_root, revision)
+    table = _loaded(place)
     missing = [column for column in columns if column not in table.column_names]
     if missing:
         raise UserError(
-            f"{name} has no column '{missing[0]}'. Expected {_listed(columns)}, found {_listed(table.column_names)}."
+            f"{place} has no column '{missing[0]}'. Expected {_listed(columns)}, found {_listed(table.column_names)}. "
+            f"{place.advice}"
         )
+    if not len(table) or (count is not None and len(table) != count):
+        expected = "some" if count is None else str(count)
+        raise UserError(f"{place} has {len(table)} records, {expected} were expected. {place.advice}")
     records = [dict(record) for record in table.select_columns(list(columns))]
-    if not records:
-        raise UserError(f"{name} is empty. Expected records with {_listed(columns)}.")
     for index, record in enumerate(records):
         fault = check(record)
         if fault:
-            raise UserError(f"{name}, record {index}: {fault}.")
+            raise UserError(f"{place}, record {index}: {fault}. {place.advice}")
     return records
 
 
-def _loaded(name: SplitName, data_root: str) -> Any:  # noqa: ANN401 - datasets is untyped at this border
+@dataclass(frozen=True)
+class _Place:
+    """A split with where it is taken from."""
+
+    name: SplitName
+    data_root: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, revision {self.revision}" if self.revision and not self.data_root else str(self.name)
+
+    @property
+    def repo(self) -> Repo:
+        return Repo("dataset", self.name.dataset, self.revision)
+
+    @property
+    def advice(self) -> str:
+        """What to do about records that are not those that were expected."""
+        if self.data_root:
+            return f"Renew the copy under --data-root with `{self.repo.fetch}` (ROOT={self.data_root})."
+        return "Another version of the data set is being read; clear it from the hub's cache and pin the right commit."
+
+
+def _loaded(place: _Place) -> Any:  # noqa: ANN401 - datasets is untyped at this border
     """The split as `datasets` gives it."""
-    place = name.dataset
-    if data_root:
-        folder = Path(data_root) / name.dataset
+    source, revision, cache = place.name.dataset, place.revision or None, None
+    if place.data_root:
+        folder = Path(place.data_root) / source
         if not folder.is_dir():
-            raise UserError(f"{folder} is not there. A data root is laid out <root>/<org>/<name>, as the hub is.")
-        place = str(folder)
-    try:
-        return datasets.load_dataset(place, name.config, split=name.split)
-    except (ValueError, OSError, DatasetNotFoundError) as error:
+            raise UserError(
+                f"{folder} is not there. A data root is laid out <root>/<org>/<name>, as the hub is. Fill it where "
+                f"there is network: `{place.repo.fetch}`."
+            )
+        source, revision, cache = str(folder), None, cache_of(folder)
+    name = place.name
+    table = attempt(
+        lambda: datasets.load_dataset(source, name.config, split=name.split, revision=revision, cache_dir=cache)
+    )
+    if isinstance(table, Fault):
+        raise UserError(_trouble(place, table)) from table.error
+    if revision:
+        _require_revision(place, table)
+    return table
+
+
+def _trouble(place: _Place, fault: Fault) -> str:
+    """What went wrong, and what to do."""
+    if place.data_root:
+        what = f"Cannot load {place} from {Path(place.data_root) / place.name.dataset}: {fault.reason}"
+        return f"{what} Download the data set whole, or give another --data-root."
+    todo = remedy(place.repo, cause_of(fault.error)) or "Check the config and the split, or give --data-root ROOT."
+    return f"Cannot load {place} from the hub: {fault.reason} {todo}"
+
+
+def _require_revision(place: _Place, table: Any) -> None:  # noqa: ANN401 - as above
+    """Refuse another commit than the pinned one.
+
+    Without network `datasets` falls back on whatever commit its cache holds (5.2.0, load.py
+    ``CachedDatasetModuleFactory(path)``, which is not told the revision); the cache's folder is named after the commit.
+    """
+    commits = {Path(file["filename"]).parent.name for file in table.cache_files}
+    if commits - {place.revision}:
         raise UserError(
-            f"Cannot load {name} from {place if data_root else 'the hub'}: {error} "
-            "Download the data set whole, or give another --data-root."
-        ) from error
+            f"{place} is not what the cache holds: it has {', '.join(sorted(commits - {place.revision}))}, and the hub "
+            f"could not be asked. Run once with network, or copy it there with `{place.repo.fetch}` and use it with "
+            f"{place.repo.use}."
+        )
 
 
 def _listed(columns: Sequence[str]) -> str:

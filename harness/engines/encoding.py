@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Ids = list[int]
-_REMEMBERED = 50_000  # encodings kept between evaluations, which repeat the same questions
+_REMEMBERED = 100_000  # encodings kept between evaluations, which repeat the same questions; MMLU has 70,210 of them
 
 
 class Encoder:
@@ -14,19 +14,36 @@ class Encoder:
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers tokenizers are untyped at this border
         self.tokenizer = tokenizer
-        self._known: dict[str, Ids] = {}
+        self._texts: dict[str, Ids] = {}
+        self._tails: dict[tuple[str, str], Ids] = {}
 
     def ids(self, text: str) -> Ids:
         """Tokens of a text with the special tokens that the tokenizer adds by itself, such as BOS."""
-        if len(self._known) > _REMEMBERED:
-            self._known.clear()
-        if text not in self._known:
-            self._known[text] = self.tokenizer(text)["input_ids"]
-        return self._known[text]
+        if len(self._texts) > _REMEMBERED:
+            self._texts.clear()
+        if text not in self._texts:
+            self._texts[text] = self.tokenizer(text)["input_ids"]
+        return self._texts[text]
 
     def tail(self, context: str, continuation: str) -> Ids:
-        """Tokens that the continuation adds to the context, as lm-eval counts them: whole minus context."""
-        return self.ids(context + continuation)[len(self.ids(context)) :]
+        """Tokens that the continuation adds to the context, as lm-eval counts them: whole minus context.
+
+        Raises:
+            ValueError: It adds none, so that there is nothing to score: it is empty, or its only token merged with the
+                context's last one.
+        """
+        if len(self._tails) > _REMEMBERED:
+            self._tails.clear()
+        key = context, continuation
+        if key not in self._tails:
+            whole = self.tokenizer(context + continuation)["input_ids"]
+            self._tails[key] = whole[len(self.ids(context)) :]
+        if not self._tails[key]:
+            raise ValueError(
+                f"The continuation {continuation!r} adds no token to its context, which ends with {context[-20:]!r}, "
+                "so it has no log-probability. Ask it with a space before it, or leave it out."
+            )
+        return self._tails[key]
 
     def tails(self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[list[Ids]]:
         """For each prompt the tokens that each of its candidates adds."""

@@ -1,5 +1,6 @@
 """Models come from folders or pinned ids, as fp32 safetensors, and go back the same."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from harness.api import LM
 from harness.errors import UserError
 from harness.lm import fingerprint, load_lm, save_lm
 from harness.pretrain import tiny_llama, train_tokenizer
+
+
+def reconfigure(folder: Path, **entries: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +47,83 @@ def test_a_folder_without_a_model_is_refused_with_what_it_should_hold(tmp_path: 
         load_lm(tmp_path)
 
 
-def test_pickled_weights_are_not_read(lm: LM, tmp_path: Path) -> None:
+def test_a_folder_of_pickled_weights_is_refused_with_the_way_to_convert_it(lm: LM, tmp_path: Path) -> None:
     save_lm(lm, tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save(lm.model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"safetensors"):
+    with pytest.raises(UserError, match=r"as pickle only \(pytorch_model.bin\).*save_pretrained\(FOLDER\)"):
         load_lm(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [("model.safetensors", r"no weights \(\*\.safetensors\)"), ("tokenizer.json", "holds no tokenizer")],
+)
+def test_a_folder_without_a_part_is_refused_in_the_words_of_that_part(
+    lm: LM, tmp_path: Path, absent: str, said: str
+) -> None:
+    save_lm(lm, tmp_path)
+    (tmp_path / absent).unlink()
+    with pytest.raises(UserError, match=said):
+        load_lm(tmp_path)
+
+
+def test_damaged_weights_are_refused(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(UserError, match="Cannot load weights from"):
+        load_lm(tmp_path)
+
+
+def test_weights_in_shards_are_read_whole(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    lm.model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    assert fingerprint(load_lm(tmp_path).model) == fingerprint(lm.model)
+
+
+def test_a_quantized_checkpoint_is_refused_with_what_to_give_instead(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    reconfigure(tmp_path, quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(UserError, match=r"quantized checkpoint \(gptq\).*dequantize"):
+        load_lm(tmp_path)
+
+
+OWN_CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class OwnConfig(LlamaConfig):
+    model_type = "own"
+
+class OwnLM(LlamaForCausalLM):
+    config_class = OwnConfig
+"""
+
+
+@pytest.fixture
+def own_code(lm: LM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model of an architecture that transformers does not have, with its code."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    save_lm(lm, folder := tmp_path / "model")
+    (folder / "own.py").write_text(OWN_CODE)
+    reconfigure(folder, model_type="own", auto_map={"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnLM"})
+    return folder
+
+
+def test_a_model_that_brings_code_along_is_refused_with_the_way_to_allow_it(own_code: Path) -> None:
+    with pytest.raises(UserError, match=r"brings along \(own.OwnConfig, own.OwnLM\).*set HARNESS_TRUST_REMOTE_CODE=1"):
+        load_lm(own_code)
+
+
+def test_a_model_that_brings_code_along_is_loaded_where_the_environment_allows_it(
+    own_code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_TRUST_REMOTE_CODE", "1")
+    assert type(load_lm(own_code).model).__name__ == "OwnLM"
+
+
+def test_without_network_a_pinned_model_says_how_to_bring_it_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"HF_HUB_OFFLINE is set.*hf download org/no-such-model .*--model ROOT"):
+        load_lm(f"org/no-such-model@{'a' * 40}")

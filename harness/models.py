@@ -1,0 +1,281 @@
+"""What is known of a model before its weights are loaded: where it is, what it is, how large, and its identity.
+
+A source is a folder, which is never looked for on the network, or ``org/name@commit``; a branch is no source, because
+what it names can change under a record.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from huggingface_hub import try_to_load_from_cache
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PretrainedConfig
+
+from harness.api import Scale
+from harness.benchmarks.content import sha256_of
+from harness.errors import UserError
+from harness.hub import Repo, ask_hub, cause_of, remedy
+from harness.presets import PRESETS, Preset
+from harness.registry import suggestion
+
+__all__ = [
+    "ModelFacts",
+    "Need",
+    "Preset",
+    "Source",
+    "config_of",
+    "content_of",
+    "facts_of",
+    "notice_of",
+    "resolved",
+    "scale_of",
+    "source_of",
+    "tokenizer_of",
+    "trusts_remote_code",
+]
+
+FULL_SCALE = 1_000_000_000
+"""Parameters from which on results stand beside published ones."""
+CONFIG = "config.json"
+TRUST = "HARNESS_TRUST_REMOTE_CODE"
+TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+"""Files that define a tokenizer; the first one that is there counts."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model is: a folder (then without revision), or a repository of the hub at a commit."""
+
+    name: str
+    revision: str | None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is on this machine's disk and must not be looked for elsewhere."""
+        return self.revision is None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model's config says.
+
+    Attributes:
+        architecture: Name of the class, such as ``LlamaForCausalLM``.
+        parameters: How many, tied ones counted once.
+        context: Tokens that it can read.
+        vocabulary: Rows of its embedding.
+    """
+
+    architecture: str
+    parameters: int
+    context: int
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something outside the package that a benchmark needs.
+
+    Attributes:
+        kind: A data set or a model.
+        id: ``org/name`` for a data set; a source for a model.
+        config: Config of a data set.
+        split: Split of a data set.
+        revision: Commit of a data set; empty where none is pinned.
+        gated: Whether the hub asks for an account that was granted access.
+        optional: Whether the benchmark runs without it, with a score less.
+    """
+
+    kind: Literal["dataset", "model"]
+    id: str
+    config: str = ""
+    split: str = ""
+    revision: str = ""
+    gated: bool = False
+    optional: bool = False
+
+
+def source_of(source: str) -> Source:
+    """Tell a folder from a pinned id.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if Path(source).is_dir():
+        return Source(source, None)
+    name, separator, revision = source.partition("@")
+    if not separator or not revision or not _REPO.fullmatch(name):
+        raise UserError(
+            f"'{source}' is neither an existing folder nor a pinned id. "
+            "Give a folder, or org/name@revision with the commit."
+        )
+    if not _COMMIT.fullmatch(revision):
+        raise UserError(
+            f"'{source}' is not pinned: '{revision}' is not a commit (40 hexadecimal digits), and a branch or tag can "
+            f"move. Give {name}@COMMIT, as the history of https://huggingface.co/{name} shows it."
+        )
+    return Source(name, revision)
+
+
+def resolved(typed: str, presets: Mapping[str, Preset] = PRESETS) -> str:
+    """The source that a user means by the name of a preset, a pinned id or a folder.
+
+    Args:
+        typed: What was given.
+        presets: Those that suit here, by name.
+
+    Raises:
+        UserError: It is none of these.
+    """
+    if Path(typed).is_dir():
+        return typed
+    if typed in presets:
+        return f"{presets[typed].repo}@{presets[typed].revision}"
+    if "/" not in typed:
+        names = ", ".join(sorted(presets)) or "none here"
+        raise UserError(
+            f"'{typed}' is neither a model that is known by name nor a folder.{suggestion(typed, presets)} "
+            f"Known: {names}. Otherwise give a folder or org/name@COMMIT."
+        )
+    source_of(typed)
+    return typed
+
+
+def tokenizer_of(source: str) -> str:
+    """The source of a model's tokenizer: its own, or that which its preset names."""
+    name = source.partition("@")[0]
+    named = [preset.tokenizer for preset in PRESETS.values() if preset.repo == name and preset.tokenizer]
+    return named[0] if named and not Path(source).is_dir() else source
+
+
+def facts_of(source: str) -> ModelFacts:
+    """What a model is, from its config alone: no weights are read.
+
+    Args:
+        source: A folder or ``org/name@commit``.
+
+    Raises:
+        UserError: The config cannot be had, or describes no causal language model that transformers knows.
+    """
+    config = config_of(source)
+    try:
+        return _facts(config)
+    except ValueError as error:
+        raise UserError(f"Cannot read what model '{source}' is: {error}. Give a causal language model.") from error
+
+
+def config_of(source: str) -> Any:  # noqa: ANN401 - transformers is untyped at this border
+    """The config of a model.
+
+    Raises:
+        UserError: It cannot be had, transformers does not know it, or it asks for code from its repository.
+    """
+    where = source_of(source)
+    if where.revision and not isinstance(try_to_load_from_cache(where.name, CONFIG, revision=where.revision), str):
+        _require_access(Repo("model", where.name, where.revision))
+    place = {"revision": where.revision, "local_files_only": where.is_folder}
+    try:
+        written, _ = PretrainedConfig.get_config_dict(where.name, **place)
+        if "auto_map" in written and written.get("model_type") not in CONFIG_MAPPING and not trusts_remote_code():
+            code = ", ".join(map(str, written["auto_map"].values()))
+            raise UserError(
+                f"'{source}' needs code that it brings along ({code}). That is refused, since it would run with your "
+                f"rights. Read it; if you trust it, set {TRUST}=1."
+            )
+        return AutoConfig.from_pretrained(where.name, trust_remote_code=trusts_remote_code(), **place)
+    except (OSError, ValueError) as error:
+        advice = remedy(Repo("model", where.name, where.revision), cause_of(error)) if where.revision else ""
+        raise UserError(
+            f"Cannot read what model '{source}' is: {error} "
+            f"{advice or 'Give a folder with a config.json that transformers knows, or org/name@COMMIT.'}"
+        ) from error
+
+
+def _require_access(repo: Repo) -> None:
+    """Refuse what the hub does not give, before the libraries try for half a minute to get it."""
+    cause = ask_hub(repo).cause
+    if cause not in (None, "other"):
+        raise UserError(f"Cannot read what model '{repo.id}@{repo.revision}' is ({cause}). {remedy(repo, cause)}")
+
+
+def trusts_remote_code() -> bool:
+    """Whether the user lets models bring code of their own, through the environment variable HARNESS_TRUST_REMOTE_CODE.
+
+    It is no setting of the grid on purpose: a grid file can come from anybody, and must not be able to run code.
+    """
+    return os.environ.get(TRUST) == "1"
+
+
+def content_of(source: str, prefix: str) -> dict[str, str]:
+    """What decides a model's numbers, for the identity of a benchmark.
+
+    Args:
+        source: A folder or ``org/name@commit``.
+        prefix: First part of every key, such as ``target``.
+
+    Returns:
+        For a folder the hex SHA-256 of its config, tokenizer and weights; for an id the id itself (and its
+        tokenizer's, where that is another's), since a commit is a digest already.
+
+    Raises:
+        UserError: The folder lacks one of these files.
+    """
+    where = source_of(source)
+    if not where.is_folder:
+        tokenizer = tokenizer_of(source)
+        return {prefix: source} | ({f"{prefix}/tokenizer": tokenizer} if tokenizer != source else {})
+    folder = Path(where.name)
+    weights = sorted(path.name for path in folder.glob("*.safetensors"))
+    if not weights:
+        raise UserError(f"{folder} holds no *.safetensors. Give a folder written by save_pretrained.")
+    tokenizer = next((name for name in TOKENIZERS if (folder / name).is_file()), TOKENIZERS[0])
+    return {f"{prefix}/{name}": _digest(folder / name) for name in (CONFIG, *weights, tokenizer)}
+
+
+def scale_of(facts: ModelFacts) -> Scale:
+    """Whether results on this model may stand beside published ones."""
+    return "full" if facts.parameters >= FULL_SCALE else "slice"
+
+
+def notice_of(facts: ModelFacts) -> str:
+    """The sentence that must stand wherever this model's numbers stand; empty at full scale."""
+    if scale_of(facts) == "full":
+        return ""
+    return (
+        f"Slice: real records, but a model of {facts.parameters / 1e6:.3g} million parameters. "
+        "Never compare these numbers with results on 7B models."
+    )
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, computed again only when the file has changed."""
+    if not path.is_file():
+        return sha256_of(path)
+    stat = path.stat()
+    return _digest_at(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_at(path: Path, size: int, modified_ns: int) -> str:
+    """The digest of this path as it is now; size and time are there to be remembered by."""
+    return sha256_of(path)
+
+
+def _facts(config: Any) -> ModelFacts:  # noqa: ANN401 - transformers is untyped at this border
+    text = config.get_text_config()
+    context = getattr(text, "max_position_embeddings", None)
+    if not isinstance(context, int):
+        raise ValueError("its config does not say how many tokens it can read (max_position_embeddings)")
+    with torch.device("meta"):  # shapes only, so that 70 billion parameters cost no memory
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trusts_remote_code())
+    count = sum(parameter.numel() for parameter in model.parameters())  # tied parameters are one and counted once
+    return ModelFacts(type(model).__name__, count, context, int(text.vocab_size))
