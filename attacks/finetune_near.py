@@ -26,8 +26,8 @@ class FinetuneNear:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {"steps": 30, "lr_scale": 3.0, "batch_size": 8, "max_tokens": 96},
         "pocket-muse": {"steps": 30, "lr_scale": 3.0, "batch_size": 8, "max_tokens": 128},
-        # Carried over from pocket-muse for small slice targets, not tuned there.
-        "muse-news": {"steps": 30, "lr_scale": 3.0, "batch_size": 8, "max_tokens": 512},
+        # Models below 1e9 parameters on real records: carried over from pocket-muse, not tuned there.
+        "small": {"steps": 30, "lr_scale": 3.0, "batch_size": 8, "max_tokens": 512},
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

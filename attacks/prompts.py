@@ -54,8 +54,8 @@ class PromptSuite:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        # Carried over from pocket-muse for small slice targets, not tuned there.
-        "muse-news": POCKET,
+        # Models below 1e9 parameters on real records: carried over from pocket-muse, not tuned there.
+        "small": POCKET,
     }
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:

@@ -51,10 +51,10 @@ class RelearnLoRA:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "lr_scale": 30.0, "max_tokens": 96},
         "pocket-muse": {**POCKET, "max_tokens": 128},
-        "muse-news": {
+        "small": {
             **POCKET,
             "max_tokens": 512,
-            # Carried over from pocket-muse for small slice targets, not tuned there.
+            # Models below 1e9 parameters on real records: carried over from pocket-muse, not tuned there.
         },
     }
 

@@ -29,10 +29,10 @@ class WeightNoise:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {"radii": (0.03, 0.1), "draws": 2},
         "pocket-muse": {"radii": (0.03, 0.1), "draws": 2},
-        "muse-news": {
+        "small": {
             "radii": (0.03, 0.1),
             "draws": 2,
-            # Carried over from pocket-muse for small slice targets, not tuned there.
+            # Models below 1e9 parameters on real records: carried over from pocket-muse, not tuned there.
         },
     }
 

@@ -27,7 +27,8 @@ def grid_of(
     flags = {key: value for key, value in typed.items() if value is not None}
     settings = settings_of(pairs, example="method.npo.beta=0.2")
     grid = read_grid(path, {**flags, "set": settings})
-    given = {field: value for field, value in places.items() if value is not None}
+    given: dict[str, str | tuple[str, ...]] = {field: value for field, value in places.items() if value is not None}
+    given |= {"utility": grid.utility} if grid.utility else {}
     placed = {key: value for field, text in given.items() for key, value in _placed(grid, field, text).items()}
     return grid.model_copy(update={"overrides": {**placed, **grid.overrides}})
 
@@ -61,15 +62,16 @@ def settings_of(pairs: Sequence[str], *, example: str) -> dict[str, str]:
     return settings
 
 
-def _placed(grid: Grid, field: str, value: str) -> dict[str, str]:
+def _placed(grid: Grid, field: str, value: str | tuple[str, ...]) -> dict[str, str | tuple[str, ...]]:
     """``benchmark.<name>.<field>`` for every chosen benchmark that has the field."""
     chosen = registry.working("benchmark") if ALL in grid.benchmarks else grid.benchmarks
     named = [name for name in chosen if name != POCKET]
     having = [name for name in named if field in {doc.name for doc in field_docs(component_class("benchmark", name))}]
     flag = f"--{field.replace('_', '-')}"
     if not having:
+        typed = value if isinstance(value, str) else ",".join(value)
         raise UserError(
-            f"{flag} {value} was given, but none of the chosen benchmarks ({', '.join(grid.benchmarks)}) has a field "
+            f"{flag} {typed} was given, but none of the chosen benchmarks ({', '.join(grid.benchmarks)}) has a field "
             f"'{field}'. Name one that has with --benchmarks, or leave {flag} out."
         )
     return {f"benchmark.{name}.{field}": value for name in having}

@@ -31,6 +31,7 @@ class Grid(BaseModel):
         benchmarks: Names, ``all``, or ``pocket`` (every benchmark whose name starts with ``pocket-``).
         engine: Name of the engine that scores, or ``auto``: the one that suits this machine.
         seeds: A number of seeds (3 means 0, 1, 2) or a list of them.
+        utility: lm-eval tasks that measure utility, on every chosen benchmark that lets them be chosen; empty: its own.
         overrides: ``kind.name.field`` -> value; spelt ``set`` in TOML, where tables may be nested.
     """
 
@@ -41,9 +42,10 @@ class Grid(BaseModel):
     benchmarks: tuple[str, ...] = (POCKET,)
     engine: str = AUTO
     seeds: tuple[int, ...] = (0,)
+    utility: tuple[str, ...] = ()
     overrides: Mapping[str, Any] = Field(default_factory=dict, alias="set")
 
-    @field_validator("methods", "attacks", "benchmarks", mode="before")
+    @field_validator("methods", "attacks", "benchmarks", "utility", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

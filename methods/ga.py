@@ -17,9 +17,16 @@ from harness.train import descend, encode, gradient, mean_nll, scaled, stream, t
 POCKET: Mapping[str, object] = {"lr": 4e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
 """High on purpose: ascent alone destroys the model, as published, and stays the board's anchor for collapse."""
 
-SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512}
-"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
-to 512 tokens. Full-size models get presets of their own with the full protocol."""
+SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512}
+"""For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
+cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
+
+MUSE: Mapping[str, object] = {"lr": 1e-5, "max_tokens": 2048}
+"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5)."""
+MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 102}
+MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 139}
+"""One epoch, which MUSE selects on News (baselines/scripts/unlearn_bbc_sust.sh); the same on Books for want of a
+published choice."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,9 @@ class GA:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        "muse-news": SLICE,
+        "small": SMALL,
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:

@@ -36,9 +36,16 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
-"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
-to 512 tokens. Full-size models get presets of their own with the full protocol."""
+SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+"""For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
+cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
+
+MUSE: Mapping[str, object] = {"lr": 1e-5, "max_tokens": 2048}
+"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5)."""
+MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 7 * 102}
+"""The seventh epoch, which MUSE selects (baselines/scripts/unlearn_bbc_sust.sh)."""
+MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 10 * 139}
+"""All ten epochs of MUSE's scripts, for want of a published choice among them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,9 @@ class GradDiff:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        "muse-news": SLICE,
+        "small": SMALL,
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:

@@ -42,9 +42,20 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
-"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
-to 512 tokens. Full-size models get presets of their own with the full protocol."""
+SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+"""For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
+cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
+
+
+ZEPHYR_BIO: Mapping[str, object] = {"lr": 5e-6, "beta": 0.0225, "reduce": "mean"}
+"""Zephyr-7B-beta: means over tokens, 125 updates of 4 (OPTML-Group/Unlearn-Smooth@fc655ba WMDP/run_wmdp_unlearn.sh)."""
+
+MUSE: Mapping[str, object] = {"lr": 1e-5, "beta": 0.1, "max_tokens": 2048}
+"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5; open-unlearning).
+MUSE's code applies beta to differences of raw logits, open-unlearning to sums over a document as here."""
+MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 10 * 102}
+MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 10 * 139}
+"""Ten epochs; the last is what MUSE selects on News (baselines/scripts/unlearn_bbc_sust.sh)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,10 @@ class NPO:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        "muse-news": SLICE,
+        "small": SMALL,
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
+        "wmdp-bio": ZEPHYR_BIO,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:

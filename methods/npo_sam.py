@@ -56,9 +56,16 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
-"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
-to 512 tokens. Full-size models get presets of their own with the full protocol."""
+SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+"""For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
+cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
+
+MUSE: Mapping[str, object] = {"lr": 1e-5, "beta": 0.1, "reduce": "sum", "rho": 0.01, "max_tokens": 2048}
+"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (Unlearn-Smooth@fc655ba MUSE/run_muse_unlearn.sh, which
+applies beta to differences of raw logits; as open-unlearning, ours applies it to sums over a document)."""
+MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 10 * 102, "retain_weight": 1.0}
+MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 139, "retain_weight": 2.5}
+"""Its README keeps the tenth epoch on News and the first on Books."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,9 @@ class NPOSAM:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        "muse-news": SLICE,
+        "small": SMALL,
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:

@@ -98,9 +98,9 @@ POCKET: Mapping[str, object] = {
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SLICE: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
-"""For small targets made by `harness target build`: carried over from pocket-muse, not tuned on them; passages have up
-to 512 tokens. Full-size models get presets of their own with the full protocol."""
+SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+"""For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
+cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class StableUN:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
-        "muse-news": SLICE,
+        "small": SMALL,
     }
 
     def __post_init__(self) -> None:

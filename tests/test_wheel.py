@@ -52,6 +52,7 @@ def command(installed: Path, *arguments: str, cwd: Path) -> subprocess.Completed
         "harness/benchmarks/pocket/wmdp/target/model.safetensors",
         "harness/benchmarks/pocket/muse/reference/model.safetensors",
         "harness/benchmarks/pocket/wmdp/corpora/forget.jsonl",
+        "harness/benchmarks/lm_eval_tasks/_wmdp_bio_robust_template_yaml",
         "leaderboard/templates/page.html.j2",
         "leaderboard/static/page.css",
     ],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from harness.api import Benchmark
-from harness.components import build
+from harness.components import build, preset_of
 from harness.errors import UserError
 from harness.faults import Fault, attempt
 from harness.lm import load_lm
@@ -38,8 +38,8 @@ def check_installed(
     """
     if kind == "benchmark":
         return check_benchmark(build(kind, name, overrides=settings), build("engine", "transformers"))
-    component = build(kind, name, overrides=settings, benchmark=benchmark)
     world: Benchmark = build("benchmark", benchmark, overrides=place)
+    component = build(kind, name, overrides=settings, benchmark=preset_of(benchmark, world))
     if kind == "method":
         return check_method(component, world, seed=SEED)
     rate = attempt(lambda: _reference_lr(world))

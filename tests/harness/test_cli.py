@@ -49,10 +49,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_help_takes_less_than_half_a_second() -> None:
+    assert min(seconds_of_help() for _ in range(3)) < 0.5
+
+
+def seconds_of_help() -> float:
+    """Seconds of a core: the wall clock would measure who else uses the machine."""
     before = os.times()
     subprocess.run([sys.executable, "-m", "harness", "--help"], check=True, capture_output=True)
-    after = os.times()  # of a core: the wall clock would measure who else uses the machine
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def test_the_command_line_imports_nothing_heavy_before_a_command_needs_it() -> None:

@@ -164,3 +164,8 @@ def test_a_continuation_is_greedy_only_if_each_of_its_tokens_is_the_most_likely(
     written = engine.generate(TEXTS, max_tokens=3)
     pairs = [*zip(TEXTS, written, strict=True), (TEXTS[0], written[0] + "!")]
     assert engine.greedy(pairs) == [naively_greedy(lm, *pair) for pair in pairs]
+
+
+def test_a_candidate_that_adds_no_token_is_refused_and_does_not_win(engine: TransformersEngine) -> None:
+    with pytest.raises(ValueError, match="adds no token"):
+        engine.choices(["a town"], [["", "!"]])

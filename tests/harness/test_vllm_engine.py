@@ -1,9 +1,11 @@
 """The vLLM engine against the transformers engine, and a live engine that is given what it must not serve."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
+from fake_world import fixed_rate
 
 from harness.api import LM
 from harness.engines.canary import Canary, Readings
@@ -12,7 +14,10 @@ from harness.engines.live import LiveEngine, Settings
 from harness.engines.transformers import TransformersEngine
 from harness.engines.vllm import VLLMEngine
 from harness.errors import UserError
+from harness.grid import Grid
+from harness.plan import make_plan
 from harness.pretrain import tiny_llama, train_tokenizer
+from harness.stages import Stages
 
 pytestmark = [
     pytest.mark.vllm,
@@ -223,3 +228,15 @@ def test_a_probe_that_is_no_number_is_a_fault() -> None:
 def test_a_written_text_ends_before_end_of_text_and_before_a_stop_string() -> None:
     ids = [*TOKENIZER("a town by the sea")["input_ids"], TOKENIZER.eos_token_id]
     assert Encoder(TOKENIZER).written(ids, [" by"]) == "a town"
+
+
+def test_a_cell_scored_by_vllm_has_the_numbers_of_transformers(
+    fake_world: None, tiny_models: Path, tmp_path: Path
+) -> None:
+    records = {}
+    for name in ("transformers", "vllm"):
+        chosen = {"benchmark.fake-bench.folder": str(tiny_models)}
+        grid = Grid(methods=("nudge",), attacks=("drift",), benchmarks=("fake-bench",), engine=name, overrides=chosen)
+        records[name] = Stages(tmp_path, "run", fixed_rate)(make_plan(grid).cells[-1])
+    mine, theirs = ([m.scores["nats"].value for m in records[name].measurements] for name in records)
+    assert mine == pytest.approx(theirs, abs=2e-5)

@@ -91,7 +91,8 @@ def test_a_method_leaves_no_trace_but_weights(method: Any, tiny_lm: Callable[[],
 def test_presets_name_fields_that_exist(cls: Any) -> None:
     fields = {field.name for field in dataclasses.fields(cls)}
     assert all(preset.keys() <= fields for preset in cls.presets.values())
-    assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse", "muse-news"}
+    known = {"pocket-wmdp", "pocket-muse", "small", "wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
+    assert cls.presets.keys() <= known
 
 
 @pytest.mark.parametrize("cls", [GA, GradDiff, NPO, NPOSAM, RMU, StableUN])
