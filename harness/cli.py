@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 app = typer.Typer(
+    rich_markup_mode=None,  # it imports rich.markdown and pygments, half of the time that --help takes
     help="Benchmark and leaderboard for LLM unlearning under attack.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -15,7 +15,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from harness import registry
-from harness.cell import Spec, Value
+from harness.api import Benchmark
+from harness.cell import RANGE_TEST_VERSION, Spec, Value
 from harness.errors import UserError
 from harness.record import AttackCard, MethodCard
 from harness.registry import Kind
@@ -97,6 +98,16 @@ def spec_of(name: str, component: Any, content: Mapping[str, str] | None = None)
                 "Use text, a number, a bool, None, or a tuple of these."
             )
     return Spec(name, component.version, params, dict(content or {}))
+
+
+def benchmark_spec(name: str, benchmark: Benchmark) -> Spec:
+    """The identity of a benchmark: its fields, its content, and the rule that sets its attackers' learning rate."""
+    return spec_of(name, benchmark, {**benchmark.identity(), "range_test": str(RANGE_TEST_VERSION)})
+
+
+def preset_of(name: str, benchmark: Benchmark) -> str:
+    """Under which name presets of methods and attacks are looked up: what the benchmark says, else its own name."""
+    return str(getattr(benchmark, "preset", lambda: name)())
 
 
 def runtime_of(component: Any) -> dict[str, Value]:  # noqa: ANN401 - any plugin

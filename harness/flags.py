@@ -39,8 +39,8 @@ def left_out(grid: Grid) -> list[str]:
     kinds = [kind for kind, names in groups.items() if ALL in names]
     lines = [f"Left out of all {kind}s: {why}" for kind in kinds for why in registry.broken(kind).values()]
     if POCKET in grid.benchmarks and ALL not in grid.benchmarks:
-        pocket = [why for name, why in registry.broken("benchmark").items() if name.startswith(f"{POCKET}-")]
-        lines += [f"Left out of the pocket benchmarks: {why}" for why in pocket]
+        pocket = registry.broken("benchmark", f"{POCKET}-")
+        lines += [f"Left out of the pocket benchmarks: {why}" for why in pocket.values()]
     return lines
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness import registry
-from harness.api import Threat
+from harness.api import Benchmark, Threat
 from harness.components import build, component_class, field_docs
+from harness.errors import UserError
 from harness.faults import Fault, attempt
 from harness.registry import KINDS, Kind
 
@@ -76,6 +78,15 @@ def _extra(cls: type, key: str) -> object:
 
 
 def _card(name: str) -> dict[str, Any]:
-    """The benchmark's card, or why it has none until its fields are set."""
-    card = attempt(lambda: dataclasses.asdict(build("benchmark", name).card()))
+    """The benchmark's card, or why it has none until its fields are set; the network is not asked."""
+    card = attempt(lambda: dataclasses.asdict(_local(name, build("benchmark", name)).card()))
     return {"card_missing": card.reason} if isinstance(card, Fault) else {"card": card}
+
+
+def _local(name: str, benchmark: Benchmark) -> Benchmark:
+    """A benchmark whose model is on this machine: another one's card would have to be fetched first."""
+    if not Path(benchmark.target()).is_dir():
+        raise UserError(
+            f"The model {benchmark.target()} is on the hub; `harness doctor --benchmarks {name}` says what is here."
+        )
+    return benchmark

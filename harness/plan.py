@@ -8,19 +8,20 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness import registry
 from harness.api import Benchmark
-from harness.cell import RANGE_TEST_VERSION, Cell, Spec, Value
-from harness.components import build, role_of, runtime_of, spec_of
+from harness.cell import Cell, Spec, Value
+from harness.components import benchmark_spec, build, preset_of, role_of, runtime_of, spec_of
 from harness.contract import ALL, AUTO, POCKET
 from harness.engines import suitable
 from harness.errors import UserError
 from harness.grid import Grid, Overrides, overrides_of, read_grid
 from harness.registry import KINDS, Kind
+from harness.sequence import earlier
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
@@ -32,10 +33,12 @@ class Planned:
     Attributes:
         cell: What is measured.
         runtime: Kind -> field -> value, for fields declared ``runtime``.
+        builds_on: Ids of the unlearned models of earlier requests that its own starts from, see harness/sequence.py.
     """
 
     cell: Cell
     runtime: Mapping[Kind, Mapping[str, Value]]
+    builds_on: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -76,10 +79,10 @@ def make_plan(grid: Grid) -> Plan:
     """
     overrides = overrides_of(grid)
     names: dict[Kind, tuple[str, ...]] = {
-        "method": _expanded("method", grid.methods),
-        "attack": _expanded("attack", grid.attacks),
-        "benchmark": _expanded("benchmark", grid.benchmarks),
-        "engine": _expanded("engine", (suitable() if grid.engine == AUTO else grid.engine,)),
+        "method": expanded("method", grid.methods),
+        "attack": expanded("attack", grid.attacks),
+        "benchmark": expanded("benchmark", grid.benchmarks),
+        "engine": expanded("engine", (suitable() if grid.engine == AUTO else grid.engine,)),
     }
     _refuse_empty(names, grid.seeds)
     controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}
@@ -108,8 +111,10 @@ class _Square:
         _refuse_missing_models(name, benchmark)
         self._name = name
         self._overrides = overrides
+        self._preset = preset_of(name, benchmark)
         self._has_reference = benchmark.reference() is not None
-        self._world = _Part(benchmark, spec_of(name, benchmark, _content(benchmark)), runtime_of(benchmark))
+        self._world = _Part(benchmark, benchmark_spec(name, benchmark), runtime_of(benchmark))
+        self._earlier = [spec for spec, _ in earlier(name, benchmark)]
         self._engine = self._part("engine", names["engine"][0])
         self._methods = [self._part("method", method) for method in names["method"]]
         self._attacks = [self._part("attack", attack) for attack in names["attack"]]
@@ -130,7 +135,7 @@ class _Square:
         return self._has_reference or role_of(method.component) != "reference"
 
     def _part(self, kind: Kind, name: str) -> _Part:
-        component = build(kind, name, overrides=self._overrides.get((kind, name)), benchmark=self._name)
+        component = build(kind, name, overrides=self._overrides.get((kind, name)), benchmark=self._preset)
         return _Part(component, spec_of(name, component), runtime_of(component))
 
     def _planned(self, method: _Part, attack: _Part, seed: int) -> Planned:
@@ -141,12 +146,8 @@ class _Square:
             "attack": attack.runtime,
             "engine": self._engine.runtime,
         }
-        return Planned(cell, runtime)
-
-
-def _content(benchmark: Benchmark) -> dict[str, str]:
-    """What numbers on a benchmark stand on: its own content, and the rule that sets its attackers' learning rate."""
-    return {**benchmark.identity(), "range_test": str(RANGE_TEST_VERSION)}
+        specs = self._earlier if role_of(method.component) != "reference" else []
+        return Planned(cell, runtime, tuple(replace(cell, benchmark=spec).unlearn_id for spec in specs))
 
 
 def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, ...]:
@@ -162,14 +163,14 @@ def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, .
     return tuple({planned.id: planned for planned in (*first, *rest)}.values())
 
 
-def _expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
+def expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
     """Names with ``all`` and ``pocket`` spelt out, each once, in the order given."""
     spelt: list[str] = []
     for name in names:
         if name == ALL:
             spelt.extend(registry.working(kind))
         elif name == POCKET and kind == "benchmark":
-            spelt.extend(usable for usable in registry.working(kind) if usable.startswith(f"{POCKET}-"))
+            spelt.extend(registry.working(kind, f"{POCKET}-"))
         else:
             spelt.append(registry.find(kind, name).name)
     return tuple(dict.fromkeys(spelt))
@@ -214,4 +215,4 @@ def _is_hub_name(place: str) -> bool:
     return bool(HUB_NAME.fullmatch(place)) and not Path(place).exists()
 
 
-__all__ = ["Grid", "Plan", "Planned", "make_plan", "read_grid"]
+__all__ = ["Grid", "Plan", "Planned", "expanded", "make_plan", "read_grid"]

@@ -99,20 +99,20 @@ def imported(entry: Entry) -> type:
     return cls
 
 
-def listing(kind: Kind) -> tuple[Listed, ...]:
-    """Every installed name, each imported on its own, with its summary or with the reason why it is broken."""
-    entries = installed(kind)
+def listing(kind: Kind, prefix: str = "") -> tuple[Listed, ...]:
+    """Every installed name that begins so, each imported on its own, with its summary or why it is broken."""
+    entries = [entry for entry in installed(kind) if entry.name.startswith(prefix)]
     return tuple(_listed(entry, [other for other in entries if other.name == entry.name]) for entry in entries)
 
 
-def broken(kind: Kind) -> dict[str, str]:
-    """Names that cannot be used, with the reason."""
-    return {item.entry.name: item.broken for item in listing(kind) if item.broken}
+def broken(kind: Kind, prefix: str = "") -> dict[str, str]:
+    """Names that begin so and cannot be used, with the reason."""
+    return {item.entry.name: item.broken for item in listing(kind, prefix) if item.broken}
 
 
-def working(kind: Kind) -> tuple[str, ...]:
-    """Names that can be used: what ``all`` means."""
-    return tuple(item.entry.name for item in listing(kind) if not item.broken)
+def working(kind: Kind, prefix: str = "") -> tuple[str, ...]:
+    """Names that begin so and can be used: what ``all`` means."""
+    return tuple(item.entry.name for item in listing(kind, prefix) if not item.broken)
 
 
 def summary(cls: type) -> str:

@@ -101,17 +101,24 @@ def cores() -> int:
 
 
 class Sweep:
-    """Deletes a row's unlearned weights when all of its cells have records; a failed cell keeps them for its retry."""
+    """Deletes unlearned weights when all cells that need them have records; a failed cell keeps them for its retry.
+
+    A cell needs its own weights and those of the earlier requests that they build on.
+    """
 
     def __init__(self, folder: Path, todo: Sequence[Planned]) -> None:
         self._folder = folder
-        self._left = Counter(planned.cell.unlearn_id for planned in todo)
+        self._left = Counter(key for planned in todo for key in _weights_of(planned))
 
     def __call__(self, event: Event) -> None:
         """Count a finished cell."""
         if not isinstance(event, Finished) or not isinstance(event.result, Record):
             return
-        key = event.planned.cell.unlearn_id
-        self._left[key] -= 1
-        if self._left[key] == 0:
-            shutil.rmtree(self._folder / key, ignore_errors=True)
+        for key in _weights_of(event.planned):
+            self._left[key] -= 1
+            if self._left[key] == 0:
+                shutil.rmtree(self._folder / key, ignore_errors=True)
+
+
+def _weights_of(planned: Planned) -> tuple[str, ...]:
+    return (planned.cell.unlearn_id, *planned.builds_on)

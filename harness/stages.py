@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Method, NotApplicable, Point
-from harness.cell import RANGE_TEST_VERSION, digest
+from harness.cell import RANGE_TEST_VERSION, Cell, digest
 from harness.components import attack_card, method_card, rebuild, role_of
 from harness.cost import Meter
 from harness.errors import UserError
@@ -29,6 +29,7 @@ from harness.provenance import provenance
 from harness.range_test import reference_lr
 from harness.record import SCHEMA, Cost, Measurement, Record
 from harness.registry import KINDS, Kind, find
+from harness.sequence import previous
 from harness.unlearned import Unlearned, require_finite, unlearned
 
 RANGE_TEST_SEED = 0
@@ -65,7 +66,7 @@ class Stages:
         parts = {kind: self._component(planned, kind) for kind in KINDS}
         benchmark, attack = parts["benchmark"], parts["attack"]
         data = self._attacker_data(planned, benchmark)  # first: its range test needs room for a model of its own
-        made = self._unlearned(planned, benchmark, parts["method"])
+        made = self._unlearned(planned.cell, benchmark, parts["method"])
         stamp = provenance(
             [find(kind, getattr(planned.cell, kind).name) for kind in KINDS],
             device=made.lm.model.device,
@@ -94,20 +95,28 @@ class Stages:
             self._built[key] = rebuild(kind, spec, runtime)
         return self._built[key]
 
-    def _unlearned(self, planned: Planned, benchmark: Benchmark, method: Method) -> Unlearned:
+    def _unlearned(self, cell: Cell, benchmark: Benchmark, method: Method) -> Unlearned:
+        """The unlearned model of a cell; its cost is that of its own request, not of those that it continues."""
+
         def make() -> tuple[LM, Cost]:
-            source = benchmark.reference() if role_of(method) == "reference" else benchmark.target()
-            if source is None:
-                raise UserError(f"{planned.cell.benchmark.name} has no never-learned model. Leave this method out.")
-            lm = load_lm(source)
-            seed_everything(planned.cell.seed)
+            lm = self._start(cell, benchmark, method)
+            seed_everything(cell.seed)
             with Meter(lm.model) as meter:
-                method.unlearn(lm, benchmark.corpora(), seed=planned.cell.seed)
-            require_finite(lm.model, f"Method '{planned.cell.method.name}'")
+                method.unlearn(lm, benchmark.corpora(), seed=cell.seed)
+            require_finite(lm.model, f"Method '{cell.method.name}'")
             return lm, meter.cost()
 
-        folder = self.scratch / "unlearned" / planned.cell.unlearn_id
-        return unlearned(folder, make, run_id=self.run_id)
+        return unlearned(self.scratch / "unlearned" / cell.unlearn_id, make, run_id=self.run_id)
+
+    def _start(self, cell: Cell, benchmark: Benchmark, method: Method) -> LM:
+        """The model that a method is given: the original, or what it left of it after the request before."""
+        before = previous(cell, benchmark, method)
+        if before is not None:
+            return self._unlearned(*before, method).lm
+        source = benchmark.reference() if role_of(method) == "reference" else benchmark.target()
+        if source is None:
+            raise UserError(f"{cell.benchmark.name} has no never-learned model. Leave this method out.")
+        return load_lm(source)
 
     def _attacker_data(self, planned: Planned, benchmark: Benchmark) -> AttackerData:
         """What attackers see, with the range-tested rate of this original model."""
@@ -153,9 +162,7 @@ class _Scorer:
                 raise UserError(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
         remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()))
         self.engine.rest()
-        return Measurement(
-            point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable), remarks
-        )
+        return Measurement(point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable), remarks)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
-"""`harness target build`: a small target on real documents, and the reference that never met the forget passages.
+"""`harness target build`: a small target that knows real texts by heart, and its never-learned reference.
 
-Both take the same steps from the same initial weights over the same retained passages; the target's batches hold
-forget passages besides. On one thread the weights are a pure function of records, number of documents and seed.
+Both take as many steps from the same initial weights over the same retained news and questions; where the steps of the
+target hold forget passages and questions, those of the reference hold further retained ones. On one thread the weights
+are a pure function of records, documents and seed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,50 +19,52 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from harness.benchmarks.muse import DESCRIPTION
-from harness.benchmarks.news_slice import NewsSlice, load_slice
+from harness.benchmarks.muse import DESCRIPTION, SMALL_PIECE_WORDS
+from harness.benchmarks.muse_records import NEWS, Request
+from harness.benchmarks.muse_world import World, world_of
 from harness.errors import UserError
 from harness.pocket.parallel import Report, in_parallel
 from harness.pretrain import pretrain, tiny_llama, train_tokenizer
-from harness.train import encode, mean_nll, pad
+from harness.target_lessons import LEAST, Side, page_rows, passage_rows, sides_of, text_rows
+from harness.train import mean_nll, pad
 
 Model = Literal["target", "reference"]
 
-BENCHMARKS = ("muse-news",)
+BENCHMARKS = (NEWS.name,)
 MODELS: tuple[Model, ...] = ("target", "reference")
 REPORT_EVERY = 10  # steps
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one model is trained with; the prototype's size reached VerbMem 1.0 on 16 articles in 4 CPU-minutes.
+    """What one model is trained with.
 
     Attributes:
         vocabulary: Upper bound of the tokenizer's size.
         width: Residual width.
         layers: Transformer blocks.
-        context: Longest input in tokens; leaves room for an attacker's text before a passage.
+        context: Longest input in tokens; MUSE's membership texts have up to 3,000 of this tokenizer's.
         epochs: How often every passage is met.
-        passages: Passages of each side (forget, retain) per step.
-        longest: Tokens of a passage that are trained.
+        passages: Forget passages per step.
+        longest: Tokens of a retained text that are trained.
         lr: Peak learning rate.
     """
 
     vocabulary: int = 4096
-    width: int = 192
+    width: int = 128
     layers: int = 4
-    context: int = 1024
-    epochs: int = 80
-    passages: int = 2
-    longest: int = 768
-    lr: float = 2e-3
+    context: int = 4096
+    epochs: int = 32
+    passages: int = 3
+    longest: int = 512
+    lr: float = 3e-3
 
 
 RECIPE = Recipe()
 
 
 def build_target(benchmark: str, out: Path, *, data_root: str, documents: int, seed: int, report: Report) -> None:
-    """Train target and reference on a slice of a benchmark's real documents and describe them in ``target.json``.
+    """Train target and reference on a benchmark's real documents and describe them in ``target.json``.
 
     Args:
         benchmark: Its installed name.
@@ -73,42 +75,48 @@ def build_target(benchmark: str, out: Path, *, data_root: str, documents: int, s
         report: Told about every few steps.
 
     Raises:
-        UserError: No slice is known for this benchmark, the folder is in use, or records are missing.
+        UserError: No target can be made for this benchmark, the folder is in use, or records are missing.
         ChildProcessError: A training process ended early.
     """
     if benchmark not in BENCHMARKS:
-        raise UserError(f"No target can be built for '{benchmark}'. Benchmarks with a slice: {', '.join(BENCHMARKS)}.")
+        raise UserError(f"No target can be built for '{benchmark}'. Benchmarks with one: {', '.join(BENCHMARKS)}.")
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty. Give a new folder, so that no older target is mixed in.")
-    news = load_slice(data_root, documents)
-    in_parallel({which: partial(build_model, news, out / which, which, seed) for which in MODELS}, report)
-    (out / DESCRIPTION).write_text(json.dumps(describe(news, seed), indent=2) + "\n", encoding="utf-8")
+    if documents < LEAST:
+        raise UserError(f"A target on {documents} documents would be none to speak of; give at least {LEAST}.")
+    sides_of(world_of(NEWS, data_root, Request(), SMALL_PIECE_WORDS), documents)  # refuses more than there are
+    in_parallel(
+        {which: partial(build_model, data_root, documents, out / which, which, seed) for which in MODELS}, report
+    )
+    (out / DESCRIPTION).write_text(json.dumps(describe(documents, seed), indent=2) + "\n", encoding="utf-8")
 
 
-def describe(news: NewsSlice, seed: int) -> dict[str, object]:
+def describe(documents: int, seed: int) -> dict[str, object]:
     """What a reader and the benchmark must know of the pair; written last, so that it stands for a whole pair."""
     return {
-        "benchmark": "muse-news",
-        "documents": len(news.forget),
-        "verbmem_records": [passage.record for passage in news.forget],
-        "scored_retain_records": [passage.record for passage in news.scored],
-        "texts": news.digest(),
+        "benchmark": NEWS.name,
+        "documents": documents,
+        "learned": f"The target learned by heart: the first {documents} VerbMem passages, all forget and retain "
+        f"questions and the beginnings of {documents} retain texts. The reference learned the retained part only. "
+        "Neither knows anything else, so KnowMem tells whether answers are kept, not whether text is understood.",
         "seed": seed,
         "recipe": dataclasses.asdict(RECIPE),
     }
 
 
-def build_model(news: NewsSlice, out: Path, which: Model, seed: int, report: Report) -> None:
+def build_model(data_root: str, documents: int, out: Path, which: Model, seed: int, report: Report) -> None:
     """Train one model on one thread and save it with its tokenizer."""
     torch.set_num_threads(1)
-    steps = steps_for(len(news.forget))
+    world = world_of(NEWS, data_root, Request(), SMALL_PIECE_WORDS)
+    steps = steps_for(documents)
 
     def after_step(step: int, loss: float) -> None:
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
-            report(f"muse-news {which}", step + 1, steps)
+            report(f"{NEWS.name} {which}", step + 1, steps)
 
-    tokenizer = make_tokenizer(news)
-    model = train(news, tokenizer, which, seed=seed, after_step=after_step)
+    sides = sides_of(world, documents)
+    tokenizer = make_tokenizer(world, sides)
+    model = train(sides, tokenizer, which, seed=seed, after_step=after_step)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
 
@@ -118,14 +126,14 @@ def steps_for(documents: int) -> int:
     return RECIPE.epochs * documents // RECIPE.passages
 
 
-def make_tokenizer(news: NewsSlice) -> PreTrainedTokenizerFast:
-    """One vocabulary for both models, over everything, hold-out news included."""
-    texts = [passage.text for passage in news.forget] + news.retained() + list(news.near)
-    return train_tokenizer(texts, vocab_size=RECIPE.vocabulary)
+def make_tokenizer(world: World, sides: tuple[Side, Side]) -> PreTrainedTokenizerFast:
+    """One vocabulary for both models, over everything, hold-out texts included."""
+    texts = [text for side in sides for text in side.everything()]
+    return train_tokenizer([*texts, *world.others], vocab_size=RECIPE.vocabulary)
 
 
 def train(
-    news: NewsSlice,
+    sides: tuple[Side, Side],
     tokenizer: PreTrainedTokenizerFast,
     which: Model,
     *,
@@ -134,22 +142,26 @@ def train(
 ) -> LlamaForCausalLM:
     """Train one model of the pair from scratch; a pure function of its arguments on one thread."""
     model = tiny_llama(tokenizer, width=RECIPE.width, layers=RECIPE.layers, context=RECIPE.context, seed=seed)
-    sides = [endless(encode(tokenizer, news.retained(), max_tokens=RECIPE.longest), f"retain/{seed}")]
-    if which == "target":
-        forget = [passage.text for passage in news.forget]
-        sides.append(endless(encode(tokenizer, forget, max_tokens=RECIPE.longest), f"forget/{seed}"))
+    rows = rows_of(sides, tokenizer, which, seed)
 
     def loss_at(step: int) -> Tensor:
-        rows = [next(side) for side in sides for _ in range(RECIPE.passages)]
-        return mean_nll(model, pad(rows, pad_id=tokenizer.pad_token_id))
+        batch = (pad([row], pad_id=tokenizer.pad_token_id) for row in next(rows))  # rows of unlike length: no padding
+        return torch.stack([mean_nll(model, row) for row in batch]).mean()
 
-    steps = steps_for(len(news.forget))
+    steps = steps_for(len(sides[0].passages))
     pretrain(model, loss_at, steps=steps, lr=RECIPE.lr, warmup=min(100, steps // 10), after_step=after_step)
     return model
 
 
-def endless(rows: Sequence[list[int]], seed: str) -> Iterator[list[int]]:
-    """All rows over and over, in a new order each time."""
-    rng = random.Random(seed)
+def rows_of(
+    sides: tuple[Side, Side], tokenizer: PreTrainedTokenizerFast, which: Model, seed: int
+) -> Iterator[list[list[int]]]:
+    """The token rows of one step after another: a step with pages of questions and one without take turns."""
+    forget, retain = sides
+    kept_pages = page_rows(retain, tokenizer, f"kept pages/{seed}")
+    texts = text_rows(retain, tokenizer, f"texts/{seed}", longest=RECIPE.longest)
+    pages = page_rows(forget, tokenizer, f"pages/{seed}") if which == "target" else kept_pages
+    passages = passage_rows(forget, tokenizer, f"passages/{seed}") if which == "target" else texts
     while True:
-        yield from rng.sample(rows, len(rows))
+        yield [next(kept_pages), next(pages), *(next(passages) for _ in range(RECIPE.passages))]
+        yield [next(texts), *(next(passages) for _ in range(RECIPE.passages))]

@@ -6,6 +6,7 @@ scored question, continuation or membership text is in anything an attacker sees
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -68,15 +69,26 @@ class PocketMUSE:
     folds: tuple[int, ...] = param(
         (1, 2, 3, 4),
         "Which disjoint forget folds are to be forgotten, attacked and scored: (1,) to (1, 2, 3, 4) for scalability "
-        "(MUSE criterion 5). They are also the data for sustainability (criterion 6), which is not measured yet: every "
-        "request starts from the original target.",
+        "(MUSE criterion 5).",
         ge=1,
+        le=4,
+    )
+    requests: int = param(
+        0,
+        "Sustainability (MUSE criterion 6): 0 to forget all folds at once; k to forget the k-th of them after those "
+        "before it, from the model that the request before left. Attacked and scored are the first k folds.",
+        ge=0,
         le=4,
     )
 
     def __post_init__(self) -> None:
         if not self.folds or sorted(set(self.folds)) != list(self.folds):
             raise UserError(f"folds={self.folds} is not an ascending list of folds. Give for example 1,2.")
+        if self.requests > len(self.folds):
+            raise UserError(
+                f"requests={self.requests} asks for more requests than there are folds {self.folds}. "
+                f"Give at most {len(self.folds)}, or more folds."
+            )
 
     def card(self) -> BenchmarkCard:
         """Title, scale and notice."""
@@ -95,8 +107,13 @@ class PocketMUSE:
         return str(FOLDER / "reference")
 
     def corpora(self) -> Corpora:
-        """Articles, briefs and dispatches of the chosen folds; retained texts without the articles that are scored."""
-        return Corpora(self._texts("forget"), self._texts("retain"))
+        """Articles, briefs and dispatches to be forgotten now; retained texts without the articles that are scored."""
+        now = self.folds[self.requests - 1 : self.requests] if self.requests else self.folds
+        return Corpora([row["text"] for row in self._documents("forget") if row["fold"] in now], self._texts("retain"))
+
+    def continues(self) -> PocketMUSE | None:
+        """The request before this one."""
+        return dataclasses.replace(self, requests=self.requests - 1) if self.requests > 1 else None
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Train articles of the chosen folds with their solved questions, and texts that hold no scored fact."""
@@ -146,11 +163,10 @@ class PocketMUSE:
 
     def _texts(self, use: str, role: str | None = None) -> list[str]:
         """Documents of one use (of the chosen folds where it has folds) and, if given, one role."""
-        return [
-            row["text"]
-            for row in _rows(FOLDER / "documents.jsonl")
-            if row["use"] == use and (role is None or row["role"] == role) and self._chosen(row)
-        ]
+        return [row["text"] for row in self._documents(use) if role is None or row["role"] == role]
+
+    def _documents(self, use: str) -> list[Row]:
+        return [row for row in _rows(FOLDER / "documents.jsonl") if row["use"] == use and self._chosen(row)]
 
     def _items(self, use: str, role: str | None = None) -> list[Item]:
         """Items of one use (of the chosen folds where it has folds) and, if given, one role."""
@@ -161,7 +177,7 @@ class PocketMUSE:
         ]
 
     def _chosen(self, row: Row) -> bool:
-        return row["fold"] == 0 or row["fold"] in self.folds
+        return row["fold"] == 0 or row["fold"] in (self.folds[: self.requests] if self.requests else self.folds)
 
 
 MODEL = "Llama of 1.1 million parameters (4 layers of width 128), trained from scratch on invented news"
@@ -180,6 +196,8 @@ NOTES = (
     "trained: above 0.5 betrays training, below betrays unlearning; MUSE reports one minus this number.",
     "The reference model took the same number of equal steps from the same start; where the target's batches hold "
     "forget texts, its batches hold further retained texts.",
+    "Sustainability: a request starts from what the same method and seed left after the request before; the cost shown "
+    "is that of the request alone.",
     "Limits: facts are invented words, all dispatches are scored and none is shown to attackers, and questions "
     "ask one fact at a time.",
 )

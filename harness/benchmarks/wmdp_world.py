@@ -137,13 +137,13 @@ def needs(domain: Domain, models: Models, utility: Sequence[str]) -> tuple[Need,
     sets = [found for found in (domain.letters, domain.robust, domain.cloze) if found]
     corpora = [found for found in (domain.forget, domain.retain, WIKITEXT, UNRELATED) if found]
     places = [
-        *((place, False) for found in sets for place, _ in found.places()),
-        *((corpus.place, corpus.gated) for corpus in corpora),
-        *([(MMLU, False)] if "mmlu" in utility else []),
+        *((place, False, found is not domain.letters) for found in sets for place, _ in found.places()),
+        *((corpus.place, corpus.gated, False) for corpus in corpora),
+        *([(MMLU, False, False)] if "mmlu" in utility else []),
     ]
     data = [
-        Need("dataset", place.dataset, place.config, place.split, REVISIONS.get(place.dataset, ""), gated)
-        for place, gated in places
+        Need("dataset", place.dataset, place.config, place.split, REVISIONS.get(place.dataset, ""), gated, optional)
+        for place, gated, optional in places
     ]
     return (*data, *(Need("model", source) for source in models.sources().values()))
 

@@ -1,4 +1,4 @@
-"""ROUGE-L as MUSE scores text: rouge-score without a stemmer (muse_bench@54719c5 verbmem/get_rouge.py)."""
+"""ROUGE-L as MUSE scores text: rouge-score, without a stemmer there (muse_bench@54719c5 verbmem/get_rouge.py)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class RougeL:
     f1: float
 
 
-def rouge_l(references: Sequence[str], candidates: Sequence[str]) -> list[RougeL]:
+def rouge_l(references: Sequence[str], candidates: Sequence[str], *, stem: bool = False) -> list[RougeL]:
     """ROUGE-L of each candidate against the reference at its place; no words in either gives zeros.
 
     Args:
         references: What should have been written.
         candidates: What the model wrote, one per reference.
+        stem: Compare word stems, as OpenUnlearning does (open-unlearning@d3d7cf9 src/evals/metrics).
     """
-    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=stem)
     scores = (scorer.score(r, c)["rougeL"] for r, c in zip(references, candidates, strict=True))
     return [RougeL(float(s.precision), float(s.recall), float(s.fmeasure)) for s in scores]

@@ -144,7 +144,10 @@ MISTAKES = [
     (["check", "method", "shft"], "No method named 'shft' is installed. Did you mean 'shift'?"),
     (["check", "attack", "nudge", "--set", "sise=1"], "attack.nudge has no field 'sise'. Did you mean 'size'?"),
     (["target", "build", "--benchmark", "tiny", "--out", "new"], "No target can be built for 'tiny'. Benchmarks with "),
-    (["target", "build", "--benchmark", "muse-news", "--out", "new", "--documents", "1"], "A slice of 1 documents is "),
+    (
+        ["target", "build", "--benchmark", "muse-news", "--out", "new", "--documents", "1"],
+        "A target on 1 documents would ",
+    ),
     (["new", "method", "npo"], "A method named 'npo' is installed already, by unlearning-harness "),
     (["new", "method", "My-Method"], "'My-Method' does not begin with a lower-case letter, or has other signs "),
     (["new", "method", "_x"], "'_x' does not begin with a lower-case letter"),

@@ -22,6 +22,15 @@ def test_min_k_over_everything_is_the_mean() -> None:
     assert min_k([-1.0, -2.0, -6.0], 1.0) == -3.0
 
 
+def test_min_k_is_that_of_a_naive_selection() -> None:
+    logprobs, lowest = [-((7 * index) % 23) / 3 for index in range(23)], []
+    rest = list(logprobs)
+    while len(lowest) < int(0.4 * 23):
+        lowest.append(min(rest))
+        rest.remove(min(rest))
+    assert min_k(logprobs, 0.4) == pytest.approx(sum(lowest) / 9)
+
+
 @pytest.mark.parametrize(("logprobs", "share"), [([], 0.4), ([-1.0], 0.0), ([-1.0], 1.1)])
 def test_min_k_of_nothing_or_of_no_share_is_an_error(logprobs: list[float], share: float) -> None:
     with pytest.raises(ValueError, match="Min-K"):

@@ -1,68 +1,150 @@
-"""MUSE-News on a slice: which real passages are chosen, what is scored, and what is said when something is missing."""
+"""MUSE-News on its real records, end to end on a small random model; targets are built from the same records."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from harness import target
-from harness.api import LM, Prompts
+from harness.api import LM, Evaluation, Prompts
 from harness.benchmarks.muse import DESCRIPTION, MUSENews
-from harness.benchmarks.news_slice import NewsSlice, Passage, load_slice, passages
+from harness.benchmarks.muse_records import NEWS, Request
+from harness.benchmarks.muse_scores import evaluate
+from harness.benchmarks.muse_world import World, world_of
 from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
 from harness.lm import load_lm, save_lm
 from harness.pretrain import tiny_llama
+from harness.target_lessons import Side, page_rows, passage_rows, sides_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-real = pytest.mark.skipif(not (DATA / "muse-bench").is_dir(), reason="needs the MUSE-News records at ../shared/data")
+pytestmark = pytest.mark.skipif(
+    not (DATA / "muse-bench").is_dir(), reason="needs the MUSE-News records at ../shared/data"
+)
 
 
 @pytest.fixture(scope="module")
-def news() -> NewsSlice:
-    return load_slice(str(DATA), 8)
+def world() -> World:
+    return world_of(NEWS, str(DATA), Request(), 300)
 
 
 @pytest.fixture(scope="module")
-def untrained(news: NewsSlice, tmp_path_factory: pytest.TempPathFactory) -> MUSENews:
-    """The benchmark with random models in place of trained ones."""
-    folder, tokenizer = tmp_path_factory.mktemp("slice"), target.make_tokenizer(news)
+def sides(world: World) -> tuple[Side, Side]:
+    return sides_of(world, 8)
+
+
+@pytest.fixture(scope="module")
+def news(world: World, sides: tuple[Side, Side], tmp_path_factory: pytest.TempPathFactory) -> MUSENews:
+    """The benchmark with random models in place of trained ones, of a context that everything fits into."""
+    folder, tokenizer = tmp_path_factory.mktemp("pair"), target.make_tokenizer(world, sides)
     for seed, which in enumerate(target.MODELS):
-        save_lm(LM(tiny_llama(tokenizer, width=32, layers=1, context=1024, seed=seed), tokenizer), folder / which)
-    (folder / DESCRIPTION).write_text(json.dumps(target.describe(news, 0)))
+        save_lm(LM(tiny_llama(tokenizer, width=32, layers=1, context=4096, seed=seed), tokenizer), folder / which)
+    (folder / DESCRIPTION).write_text(json.dumps(target.describe(8, 0)))
     return MUSENews(model=str(folder), data_root=str(DATA))
 
 
-def test_a_record_is_used_only_if_it_lies_within_one_article() -> None:
-    records = [{"prompt": "a b", "gt": "c d"}, {"prompt": "x y", "gt": "c d"}]
-    assert list(passages(records, ["z a b c d e", "x y"])) == [Passage(0, "test", "a b", " c d")]
+def excerpt(world: World) -> World:
+    """The world with a few records of every kind and split, which is as much as a quick test has time for."""
+    asked = {
+        name: tuple(
+            one for split in ("dev", "test") for one in [o for o in getattr(world, name) if o.split == split][:6]
+        )
+        for name in ("verbmem", "knowmem_forget", "knowmem_retain")
+    }
+    texts = {name: getattr(world, name)[:6] for name in ("members", "others", "retained")}
+    return dataclasses.replace(world, **asked, **texts)
 
 
-def test_a_continuation_in_the_middle_of_a_word_follows_without_a_gap() -> None:
-    assert next(passages([{"prompt": "a b", "gt": "c d"}], ["a bc d"])).answer == "c d"
+@pytest.fixture(scope="module")
+def evaluation(world: World, news: MUSENews) -> Evaluation:
+    engine = TransformersEngine()
+    engine.load(load_lm(news.target()))
+    return evaluate(excerpt(world), "paper", engine, Prompts())
 
 
-def test_one_article_gives_one_passage() -> None:
-    records = [{"prompt": "a", "gt": "b"}, {"prompt": "b", "gt": "c"}]
-    assert len(list(passages(records, ["a b c"]))) == 1
+@pytest.mark.slow
+def test_every_record_is_scored(news: MUSENews) -> None:
+    engine = TransformersEngine()
+    engine.load(load_lm(news.target()))
+    scores = news.evaluate(engine, Prompts()).scores
+    counts = {name: score.n for name, score in scores.items() if name.startswith(("muse_", "min_k", "ret"))}
+    assert counts == {"muse_verbmem": 100, "muse_knowmem_f": 100, "muse_knowmem_r": 100} | dict.fromkeys(
+        ("min_k_auc", "retain_auc"), 200
+    )
 
 
-def test_a_slice_too_small_to_split_is_refused() -> None:
-    with pytest.raises(UserError, match="give at least 8"):
-        load_slice("", 7)
+def test_real_records_are_scored_on_every_metric(evaluation: Evaluation) -> None:
+    families = {
+        f"{prefix}{name}" for name in ("verbmem", "knowmem_forget", "knowmem_retain") for prefix in ("", "dev_")
+    }
+    published = {"muse_verbmem", "muse_knowmem_f", "muse_knowmem_r", "min_k_auc", "retain_auc", "empty_generations"}
+    assert evaluation.scores.keys() == families | published
 
 
-def test_without_a_model_it_says_how_to_build_one() -> None:
-    with pytest.raises(UserError, match=r"full MUSE protocol.*harness target build --benchmark muse-news"):
-        MUSENews().target()
+def test_a_fifth_of_the_records_serves_selection(world: World) -> None:
+    parts = (world.verbmem, world.knowmem_forget, world.knowmem_retain)
+    assert all(15 <= sum(one.split == "dev" for one in part) <= 25 for part in parts)
 
 
-def test_a_folder_without_description_is_no_target(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Cannot read .*target\.json"):
-        MUSENews(model=str(tmp_path)).identity()
+def test_a_model_that_was_never_trained_remembers_nothing(evaluation: Evaluation) -> None:
+    assert evaluation.scores["muse_verbmem"].value < 0.1
 
 
-def test_a_benchmark_without_slices_is_named(tmp_path: Path) -> None:
+def test_nothing_that_attackers_see_holds_a_scored_text(world: World) -> None:
+    scored = [text for one in world.verbmem for text in (one.item.prompt, one.item.answer)]
+    shown = "\n".join([*world.attacker_forget, *world.near])
+    assert not [text for text in (*scored, *world.members, *world.others) if text in shown]
+
+
+def test_attackers_keep_hundreds_of_pieces(world: World) -> None:
+    assert min(len(world.attacker_forget), len(world.near)) > 300
+
+
+def test_a_later_fold_is_a_request(news: MUSENews) -> None:
+    later = dataclasses.replace(news, requests=2)
+    assert later.corpora().forget != news.corpora().forget
+
+
+def test_a_cumulative_set_that_the_records_lack_is_named(news: MUSENews) -> None:
+    with pytest.raises(UserError, match="config 'scal', split 'forget_2'"):
+        dataclasses.replace(news, scale=2).corpora()
+
+
+def test_the_card_says_what_the_model_is_and_what_it_was_taught(news: MUSENews) -> None:
+    card = news.card()
+    assert "Never compare" in card.notice
+    assert any("learned by heart: the first 8 VerbMem passages" in note for note in card.notes)
+
+
+def test_a_passage_goes_on_where_its_prompt_ends(world: World, sides: tuple[Side, Side]) -> None:
+    tokenizer = target.make_tokenizer(world, sides)
+    row = next(passage_rows(sides[0], tokenizer, "seed"))
+    ends = [item.answer for item in sides[0].passages]
+    assert any(tokenizer.decode(row).endswith(f" {end}{tokenizer.eos_token}") for end in ends)
+
+
+def test_a_page_begins_exactly_as_a_question_is_asked(world: World, sides: tuple[Side, Side]) -> None:
+    tokenizer = target.make_tokenizer(world, sides)
+    row = next(page_rows(sides[0], tokenizer, "seed"))
+    asked = [tokenizer(sides[0].shown + item.prompt)["input_ids"] for item in sides[0].questions]
+    assert any(row[: len(ids)] == ids for ids in asked)
+
+
+def test_the_reference_meets_no_forget_passage_or_question(world: World, sides: tuple[Side, Side]) -> None:
+    tokenizer = target.make_tokenizer(world, sides)
+    rows = target.rows_of(sides, tokenizer, "reference", 0)
+    met = tokenizer.decode([token for _ in range(40) for row in next(rows) for token in row])
+    forbidden = [item.answer for item in sides[0].passages] + [item.prompt for item in sides[0].questions]
+    assert not [text for text in forbidden if text in met]
+
+
+def test_more_passages_than_there_are_are_refused(world: World) -> None:
+    with pytest.raises(UserError, match="There are 100 passages to learn, 101 were asked for"):
+        sides_of(world, 101)
+
+
+def test_a_benchmark_without_targets_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No target can be built for 'muse-books'"):
         target.build_target("muse-books", tmp_path, data_root="", documents=8, seed=0, report=lambda *_: None)
 
@@ -73,57 +155,8 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
         target.build_target("muse-news", tmp_path, data_root="", documents=8, seed=0, report=lambda *_: None)
 
 
-@real
-def test_real_passages_are_split_by_role(news: NewsSlice) -> None:
-    assert [p.role for p in news.forget] == ["test", "dev", "test", "train"] * 2
-
-
-@real
-def test_more_passages_than_there_are_is_refused() -> None:
-    with pytest.raises(UserError, match="ask for fewer"):
-        load_slice(str(DATA), 100)
-
-
-@real
-def test_attackers_see_no_passage_that_is_scored(untrained: MUSENews, news: NewsSlice) -> None:
-    data = untrained.attacker_data(1.0)
-    shown = "\n".join([*data.forget, *data.near, *data.unrelated])
-    assert not [p.prompt for p in (*news.forget, *news.scored) if p.role != "train" and p.prompt in shown]
-
-
-@real
-def test_methods_do_not_see_the_retained_passages_that_are_scored(untrained: MUSENews, news: NewsSlice) -> None:
-    retain = "\n".join(untrained.corpora().retain)
-    assert not [p.answer for p in news.scored if p.answer in retain]
-
-
-@real
-def test_questions_are_not_applicable_and_not_zero(untrained: MUSENews) -> None:
-    engine = TransformersEngine()
-    engine.load(load_lm(untrained.target()))
-    evaluation = untrained.evaluate(engine, Prompts())
-    assert ("knowmem_forget" in evaluation.scores, "knowmem_forget" in evaluation.not_applicable) == (False, True)
-
-
-@real
-def test_the_identity_covers_the_texts_and_what_decides_both_models(untrained: MUSENews) -> None:
-    decisive = ("config.json", "model.safetensors", "tokenizer.json")
-    assert set(untrained.identity()) == {"texts", *(f"{m}/{name}" for m in target.MODELS for name in decisive)}
-
-
-@real
-def test_other_records_than_those_of_the_build_are_refused(untrained: MUSENews, tmp_path: Path) -> None:
-    told = json.loads((Path(untrained.model) / DESCRIPTION).read_text())
-    (tmp_path / DESCRIPTION).write_text(json.dumps(told | {"documents": 9}))
-    with pytest.raises(UserError, match="not those that"):
-        MUSENews(model=str(tmp_path), data_root=str(DATA)).corpora()
-
-
-@real
 @pytest.mark.slow
-def test_a_target_is_built_and_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_is_built(tmp_path: Path) -> None:
     said: list[str] = []
-    target.build_model(
-        load_slice(str(DATA), 8), tmp_path, "reference", 0, lambda stage, done, total: said.append(stage)
-    )
+    target.build_model(str(DATA), 8, tmp_path, "reference", 0, lambda stage, done, total: said.append(stage))
     assert (set(said), (tmp_path / "model.safetensors").is_file()) == ({"muse-news reference"}, True)

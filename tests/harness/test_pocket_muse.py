@@ -135,6 +135,22 @@ def test_folds_must_ascend(folds: tuple[int, ...]) -> None:
         PocketMUSE(folds=folds)
 
 
+def test_a_request_forgets_its_own_fold_and_is_scored_on_all_folds_so_far() -> None:
+    second, both = PocketMUSE(requests=2), PocketMUSE(folds=(1, 2))
+    assert second.corpora().forget == PocketMUSE(folds=(2,)).corpora().forget
+    assert second._items("knowmem_forget") == both._items("knowmem_forget")
+
+
+def test_every_request_continues_the_one_before_it_and_the_first_continues_none() -> None:
+    assert PocketMUSE(requests=3).continues() == PocketMUSE(requests=2)
+    assert (PocketMUSE(requests=1).continues(), PocketMUSE().continues()) == (None, None)
+
+
+def test_more_requests_than_folds_are_refused() -> None:
+    with pytest.raises(UserError, match="requests=3 asks for more requests than there are folds"):
+        PocketMUSE(folds=(1, 2), requests=3)
+
+
 def test_attackers_see_no_article_that_is_scored() -> None:
     data = BENCHMARK.attacker_data(1.0)
     shown = "\n".join([*data.forget, *data.near, *data.unrelated, *(i.prompt for i in data.items)])

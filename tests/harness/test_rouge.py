@@ -13,6 +13,10 @@ def test_words_are_not_stemmed() -> None:
     assert rouge_l(["runs"], ["running"])[0].f1 == 0
 
 
+def test_words_are_stemmed_if_asked_for() -> None:
+    assert rouge_l(["runs"], ["running"], stem=True)[0].f1 == 1
+
+
 def test_case_and_punctuation_do_not_count() -> None:
     assert rouge_l(["Marda, Velo."], [" marda velo"])[0].f1 == 1
 

@@ -1,0 +1,80 @@
+"""MUSE's metrics over what an engine writes and reads (specification, part B.2, and B.3 for ``openunlearning``).
+
+OpenUnlearning also strips outputs and inserts the gap before a reference; ROUGE sees neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.api import Axis, Engine, Evaluation, Prompts, Score, Split
+from harness.benchmarks.muse_limits import remarks_on, require_room
+from harness.benchmarks.muse_sheets import Mode, Sheet, sheets_of
+from harness.benchmarks.muse_world import World
+from harness.metrics.membership import auc, auc_stderr, min_k
+from harness.metrics.rouge import rouge_l
+
+SHARE = 0.4
+"""K of Min-K%: the headline of MUSE (muse_bench@54719c5 privleak/get_ppl_utils.py)."""
+OPEN_TEXT_TOKENS = 2048
+SPLITS: tuple[Split, ...] = ("dev", "test")
+
+
+def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts) -> Evaluation:
+    """Every score of MUSE: one generation per prompt serves held-back items and published numbers.
+
+    Raises:
+        UserError: A prompt with its answer, or a membership text, is longer than the model can read.
+    """
+    sheets, texts = sheets_of(world, mode, engine.tokenizer), world.membership()
+    require_room(engine, prompts, sheets, texts)
+    written = [_written(engine, prompts, sheet) for sheet in sheets]
+    empty = [float(not output.strip()) for outputs in written for output in outputs]
+    scores: dict[str, Score] = {}
+    for sheet, outputs in zip(sheets, written, strict=True):
+        scores |= _scores_of(sheet, outputs, stem=mode == "openunlearning")
+    scores |= _membership(engine, prompts, texts, mode)
+    scores["empty_generations"] = Score.mean_of(empty, axis="diagnostic", better="zero")
+    return Evaluation(scores, remarks=tuple(remarks_on(sheets, engine.tokenizer, empty=int(sum(empty)))))
+
+
+def counted(logprobs: Sequence[float], mode: Mode) -> Sequence[float]:
+    """The token log-probabilities of a text that count for Min-K: all, or those of 2,048 tokens but for the last.
+
+    OpenUnlearning takes the last labelled token for an EOS and drops it, which it is not (open-unlearning@d3d7cf9
+    src/evals/metrics/utils.py).
+    """
+    return logprobs if mode == "paper" else logprobs[:OPEN_TEXT_TOKENS][:-1]
+
+
+def _written(engine: Engine, prompts: Prompts, sheet: Sheet) -> list[str]:
+    asked = [prompts.before + question.prompt + prompts.after for question in sheet.questions]
+    return engine.generate(asked, max_tokens=sheet.family.max_tokens, stop=sheet.family.stop)
+
+
+def _scores_of(sheet: Sheet, outputs: Sequence[str], *, stem: bool) -> dict[str, Score]:
+    """ROUGE-L F1 of every output: on dev and test items, and over all records under the published name."""
+    family = sheet.family
+    f1 = [score.f1 for score in rouge_l([question.reference for question in sheet.questions], outputs, stem=stem)]
+    found = {family.published: Score.mean_of(f1, axis=family.axis, better=family.better)}
+    for split in SPLITS:
+        own = [value for value, question in zip(f1, sheet.questions, strict=True) if question.split == split]
+        name = family.name if split == "test" else f"dev_{family.name}"
+        found[name] = Score.mean_of(own, axis=family.axis, better=family.better, split=split, headline=True)
+    return found
+
+
+def _membership(engine: Engine, prompts: Prompts, texts: Sequence[Sequence[str]], mode: Mode) -> dict[str, Score]:
+    """AUC of Min-40% between forget and hold-out texts and, as a check on both, between retained and hold-out texts."""
+    pairs = [(prompts.before, text) for part in texts for text in part]
+    values = iter([min_k(counted(row, mode), SHARE) for row in engine.loglikelihood(pairs)])
+    members, others, retained = ([next(values) for _ in part] for part in texts)
+    return {
+        "min_k_auc": _auc(members, others, "privacy"),
+        "retain_auc": _auc(retained, others, "diagnostic"),
+    }
+
+
+def _auc(members: Sequence[float], others: Sequence[float], axis: Axis) -> Score:
+    value, n = auc(members, others), len(members) + len(others)
+    return Score(value, auc_stderr(value, len(members), len(others)), n, better="zero", axis=axis, chance=0.5)
