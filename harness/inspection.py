@@ -85,7 +85,7 @@ def _card(name: str) -> dict[str, Any]:
 
 def _local(name: str, benchmark: Benchmark) -> Benchmark:
     """A benchmark whose model is on this machine: another one's card would have to be fetched first."""
-    if not Path(benchmark.target()).is_dir():
+    if "@" in benchmark.target() and not Path(benchmark.target()).is_dir():
         raise UserError(
             f"The model {benchmark.target()} is on the hub; `harness doctor --benchmarks {name}` says what is here."
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
-
-import torch
 
 
 def suitable() -> str:
@@ -12,4 +11,6 @@ def suitable() -> str:
 
     On a CPU vLLM scores questions no faster than length-sorted forward passes, and it takes half a minute to start.
     """
-    return "vllm" if find_spec("vllm") is not None and torch.cuda.is_available() else "transformers"
+    if find_spec("vllm") is None:
+        return "transformers"
+    return "vllm" if import_module("torch").cuda.is_available() else "transformers"  # late: planning is done without it
