@@ -138,7 +138,7 @@ def target_build(
     benchmark: Annotated[str, typer.Option(help="A benchmark of real documents, such as muse-news.")],
     out: Annotated[Path, typer.Option(help="New folder for target and reference; give it to `run` as --model.")],
     data_root: Annotated[str, typer.Option(help="Folder laid out <root>/<org>/<name>; empty: the hub.")] = "",
-    documents: Annotated[int, typer.Option(min=1, help="Documents to learn, and later to forget.")] = 16,
+    documents: Annotated[int, typer.Option(min=1, help="Documents to learn, and later to forget.")] = 100,
     seed: Annotated[int, typer.Option(help="Of initial weights and order.")] = 0,
 ) -> None:
     """Train a small target, and its never-learned reference, on a slice of a benchmark's real documents."""
