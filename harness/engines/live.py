@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -239,13 +241,22 @@ def read_next(output: Any, candidates: Sequence[int]) -> list[float]:  # noqa: A
 
 
 def _write(lm: LM, folder: str, dtype: str) -> None:
-    """The checkpoint as vLLM reads it, in the precision that it is served in."""
-    served = getattr(torch, dtype)
-    state = lm.model.state_dict()
+    """The checkpoint as vLLM reads it, in the precision that it is served in.
+
+    On a CPU a tied output layer is written out: vLLM packs its weights once, and a reload packs anew only what it finds
+    in a checkpoint by name, so that a tied one would go on with the weights of the first.
+    """
+    served, untied = getattr(torch, dtype), not torch.cuda.is_available()
     lm.model.save_pretrained(
         folder,
-        state_dict={key: value.to(served) if value.is_floating_point() else value for key, value in state.items()},
+        state_dict={
+            key: value.to(served if value.is_floating_point() else value.dtype, copy=untied)
+            for key, value in lm.model.state_dict().items()
+        },
     )
+    if untied:
+        config = Path(folder, "config.json")
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"tie_word_embeddings": False}))
     lm.tokenizer.save_pretrained(folder)
 
 

@@ -126,6 +126,17 @@ def test_swapped_weights_answer_the_same_questions_anew(engine: VLLMEngine, lm: 
     assert flat(engine.choices(TEXTS, LETTERS)) == pytest.approx(flat(plain(other).choices(TEXTS, LETTERS)), abs=2e-5)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_swap_succeeds_at_once_with_and_without_tied_embeddings(engine: VLLMEngine, tied: bool) -> None:
+    for seed in range(3):
+        lm = model(seed, layers=1)
+        if not tied:
+            lm.model.config.tie_word_embeddings = False
+            lm.model.lm_head.weight = torch.nn.Parameter(3 * lm.model.lm_head.weight.detach())
+        engine.load(lm)
+    assert engine.remarks == ()
+
+
 def test_two_architectures_are_served_in_turns_by_two_engines(engine: VLLMEngine, lm: LM) -> None:
     other = model(2, layers=1)
     engine.load(other)
