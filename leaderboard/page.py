@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.api import BY_OTHER
 from harness.record import Provenance, Record, Score
 from leaderboard.board import SECTIONS, Board, Outcome, Section
 from leaderboard.export import slug
@@ -251,12 +252,12 @@ def _outcomes(board: Board) -> list[Outcome]:
 
 
 def _score_columns(table: Table) -> tuple[ScoreColumn, ...]:
-    """Every test score before attack, in order of name, the diagnostics last."""
+    """Every test score before attack once, in order of name, the diagnostics last."""
     found = {}
     for row in table.board.rows:
         for measurement in row.before.values():
             for name, score in measurement.scores.items():
-                if score.split == "test":
+                if score.split == "test" and not name.endswith(BY_OTHER):
                     found[name] = ScoreColumn(name, _score_words(score), score.axis == "diagnostic")
     return tuple(sorted(found.values(), key=lambda column: (column.diagnostic, column.name)))
 

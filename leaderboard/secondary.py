@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.api import BY_OTHER
 from harness.record import Measurement, Score
 from leaderboard.board import Row
-from leaderboard.knowledge import mean
+from leaderboard.knowledge import Read, Value, mean
 
 
 def scores_of(row: Row) -> dict[str, tuple[float, float]]:
@@ -18,20 +19,28 @@ def scores_of(row: Row) -> dict[str, tuple[float, float]]:
     }
 
 
-def leaks_of(row: Row, references: Sequence[Measurement]) -> dict[str, float]:
-    """PrivLeak as MUSE defines it: 100 (A - A_r) / A_r, signed, nearest to zero is best.
+def leak_names(row: Row, references: Sequence[Measurement]) -> tuple[str, ...]:
+    """The privacy scores of a row that the never-learned model has too, and below its end of the scale."""
+    named = {n for m in row.before.values() for n, s in m.scores.items() if s.axis == "privacy" and s.split == "test"}
+    known = (n for n in named if all(n in m.scores for m in [*row.before.values(), *references]))
+    return tuple(sorted(n for n in known if references and mean([m.scores[n].value for m in references]) < 1))
+
+
+def leak(read: Read, measurement: Measurement, references: Sequence[Measurement], name: str) -> Value:
+    """PrivLeak as MUSE defines it, as a share: (A - A_r) / A_r, signed, nearest to zero is best.
 
     A is one minus the AUC of our records: they hold the chance that a trained text looks more member-like than one
     never trained, MUSE takes the complement (metric specification B.2). Negative: forget text still betrays training.
     """
-    own = [s for m in row.before.values() for s in m.scores.items() if s[1].axis == "privacy" and s[1].split == "test"]
-    found = {}
-    for name in sorted({name for name, _ in own}):
-        control = [m.scores[name].value for m in references if name in m.scores]
-        if control and mean(control) < 1:
-            auc = mean([score.value for own_name, score in own if own_name == name])
-            found[name] = 100 * ((1 - float(auc)) / (1 - float(mean(control))) - 1)
-    return found
+    return (1 - _auc(read, measurement, name)) / (1 - mean([_auc(read, m, name) for m in references])) - 1
+
+
+def _auc(read: Read, measurement: Measurement, name: str) -> Value:
+    """An area with the noise of both sides: what the draws of the other side's texts add to those of the members."""
+    other = name + BY_OTHER
+    if other not in measurement.scores:
+        return read(measurement, name)
+    return read(measurement, name) + read(measurement, other) - measurement.scores[other].value
 
 
 def passes_of(row: Row) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from leaderboard.knowledge import Crossing
 from leaderboard.table import Estimate, Line
@@ -81,9 +80,6 @@ def raw_error(pair: tuple[float, float] | None) -> str:
     return "" if pair is None else f"\N{PLUS-MINUS SIGN}{number(pair[1], 3)}"
 
 
-def leak(leaks: Mapping[str, float], name: str) -> str:
-    """A signed relative difference in percent."""
-    value = leaks.get(name)
-    if value is None:
-        return NOTHING
-    return f"+{number(value)}" if value > 0.05 else number(value)
+def signed(value: float) -> str:
+    """A share as a percentage with its sign."""
+    return f"+{percent(value)}" if value > 0.0005 else percent(value)

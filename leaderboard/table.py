@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.api import BY_OTHER
 from harness.record import Family, Measurement
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.knowledge import Draws, Gauge, Ruler, Value, mean, value_of
-from leaderboard.secondary import leaks_of, passes_of, scores_of
+from leaderboard.secondary import leak, leak_names, passes_of, scores_of
 from leaderboard.stats import (
     DRAWS,
     Interval,
@@ -62,7 +63,7 @@ class Line:
         excess: X under the row's worst relearning attack.
         components: K(0) on each headline forget score.
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
-        leaks: PrivLeak in percent for each privacy score.
+        leaks: PrivLeak, as a share, for each privacy score.
         passes: Tokens forward in unlearning plus twice the tokens backward, mean over seeds.
         cost_ratio: ``passes`` in units of the cheapest method of the board.
         bands: For each curve of the row, the interval at each budget.
@@ -78,7 +79,7 @@ class Line:
     families: tuple[FamilyCell, ...]
     components: Mapping[str, Estimate]
     scores: Mapping[str, tuple[float, float]]
-    leaks: Mapping[str, float]
+    leaks: Mapping[str, Estimate]
     passes: float
     cost_ratio: float | None
     bands: tuple[tuple[Interval | None, ...], ...]
@@ -161,6 +162,8 @@ def _sampler(board: Board, draws: int) -> _Sampler:
         wanted[gauge.name] = [*ends, *untouched, *attacked, *on_curves]
     for gauge in board.scale.utility["test"]:
         wanted[gauge.name] = [*gauge.originals, *untouched]
+    for name in {n for row in board.rows for n in leak_names(row, board.references)}:
+        wanted[name] = wanted[name + BY_OTHER] = [*board.references, *untouched]
     resampled = Ruler(board.scale, Resampled(wanted, draws=draws))
     exact = Ruler(board.scale, value_of)
     usable = np.ones(draws)
@@ -209,7 +212,7 @@ def _line(
         families=tuple(_family(family, row, sampler) for family in FAMILIES),
         components={g.name: _component(g, row, sampler) for g in board.scale.forget["test"]},
         scores=scores_of(row),
-        leaks=leaks_of(row, board.references),
+        leaks={name: _leak(name, row, board, sampler) for name in leak_names(row, board.references)},
         passes=passes,
         cost_ratio=passes / cheapest if cheapest and row.card.role == "method" and passes > 0 else None,
         bands=tuple(_band(row, i, sampler) for i in range(len(row.curves))),
@@ -258,6 +261,13 @@ def _component(gauge: Gauge, row: Row, sampler: _Sampler) -> Estimate:
         return Estimate()
     value = float(mean([exact.component(m, gauge) for m in mine.values()]))
     return sampler.estimate(value, sampler.over(row, {s: sampler.ruler.component(m, gauge) for s, m in mine.items()}))
+
+
+def _leak(name: str, row: Row, board: Board, sampler: _Sampler) -> Estimate:
+    before, references = sorted(row.before.items()), board.references
+    value = float(mean([leak(value_of, m, references, name) for _, m in before]))
+    draws = {seed: leak(sampler.ruler.read, m, references, name) for seed, m in before}
+    return Estimate(value, interval(sampler.over(row, draws), value))
 
 
 def _band(row: Row, index: int, sampler: _Sampler) -> tuple[Interval | None, ...]:

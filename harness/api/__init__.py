@@ -8,6 +8,7 @@ documentation and what a record stores.
 from harness.api.fields import param
 from harness.api.protocols import Attack, Benchmark, Engine, Method
 from harness.api.values import (
+    BY_OTHER,
     LM,
     STRICT,
     Access,
@@ -31,6 +32,7 @@ from harness.api.values import (
 )
 
 __all__ = [
+    "BY_OTHER",
     "LM",
     "STRICT",
     "Access",

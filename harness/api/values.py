@@ -23,6 +23,10 @@ Split = Literal["dev", "test"]
 STRICT: Mapping[str, Any] = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 """Validation of values that are read back from files: nothing unknown, nothing coerced, nothing non-finite."""
 
+BY_OTHER = "_by_other"
+"""Ends the name of a diagnostic score that holds a privacy score (an AUC, whose items are the members) once more as a
+mean over the texts of the other side: with both a board can resample both sides."""
+
 
 class NotApplicable(Exception):
     """Raised by an attack that has no meaning on this benchmark; the message is the reason shown on the board."""

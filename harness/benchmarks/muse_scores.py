@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.api import Axis, Engine, Evaluation, Prompts, Score, Split
+from harness.api import BY_OTHER, Axis, Engine, Evaluation, Prompts, Score, Split
 from harness.benchmarks.muse_limits import remarks_on, require_room
 from harness.benchmarks.muse_sheets import Mode, Sheet, sheets_of
 from harness.benchmarks.muse_world import World
-from harness.metrics.membership import auc, auc_stderr, min_k
+from harness.metrics.membership import Auc, auc, min_k
 from harness.metrics.rouge import rouge_l
 
 SHARE = 0.4
@@ -69,12 +69,19 @@ def _membership(engine: Engine, prompts: Prompts, texts: Sequence[Sequence[str]]
     pairs = [(prompts.before, text) for part in texts for text in part]
     values = iter([min_k(counted(row, mode), SHARE) for row in engine.loglikelihood(pairs)])
     members, others, retained = ([next(values) for _ in part] for part in texts)
+    return auc_scores("min_k_auc", members, others) | {"retain_auc": auc_score(auc(retained, others), "diagnostic")}
+
+
+def auc_scores(name: str, members: Sequence[float], others: Sequence[float]) -> dict[str, Score]:
+    """The privacy score, and the same area by text of the other side, so that a board can resample both sides."""
+    found = auc(members, others)
     return {
-        "min_k_auc": _auc(members, others, "privacy"),
-        "retain_auc": _auc(retained, others, "diagnostic"),
+        name: auc_score(found, "privacy"),
+        name + BY_OTHER: Score.mean_of(found.by_other, axis="diagnostic", better="zero", chance=0.5),
     }
 
 
-def _auc(members: Sequence[float], others: Sequence[float], axis: Axis) -> Score:
-    value, n = auc(members, others), len(members) + len(others)
-    return Score(value, auc_stderr(value, len(members), len(others)), n, better="zero", axis=axis, chance=0.5)
+def auc_score(found: Auc, axis: Axis) -> Score:
+    """An area as a mean over the members, with the error over both sides."""
+    members = len(found.by_member)
+    return Score(found.value, found.stderr, members, "zero", axis, chance=0.5, items=found.by_member)

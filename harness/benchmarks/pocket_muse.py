@@ -27,8 +27,9 @@ from harness.api import (
     param,
 )
 from harness.benchmarks.content import DECISIVE, read_lines, sha256_of
+from harness.benchmarks.muse_scores import auc_scores
 from harness.errors import UserError
-from harness.metrics.membership import auc, auc_stderr, min_k
+from harness.metrics.membership import min_k
 from harness.metrics.rouge import rouge_l
 
 FOLDER = Path(__file__).parent / "pocket" / "muse"
@@ -132,7 +133,7 @@ class PocketMUSE:
             **self._written(engine, prompts, Written("verbmem", "forget", "lower", CONTINUATION_TOKENS)),
             **self._written(engine, prompts, Written("knowmem_forget", "forget", "lower", ANSWER_TOKENS, ("\n",))),
             **self._written(engine, prompts, Written("knowmem_retain", "utility", "higher", ANSWER_TOKENS, ("\n",))),
-            "min_k_auc": self._membership(engine, prompts),
+            **self._membership(engine, prompts),
         }
         return Evaluation(scores)
 
@@ -152,14 +153,12 @@ class PocketMUSE:
             for split, values in per_split.items()
         }
 
-    def _membership(self, engine: Engine, prompts: Prompts) -> Score:
+    def _membership(self, engine: Engine, prompts: Prompts) -> dict[str, Score]:
         """P(a dispatch met in training looks more member-like than one never met), by Min-40%."""
         members, others = self._texts("forget", "wire"), self._texts("hold_out")
         logprobs = engine.loglikelihood([(prompts.before, text) for text in [*members, *others]])
         values = [min_k(row, SHARE) for row in logprobs]
-        value = auc(values[: len(members)], values[len(members) :])
-        error = auc_stderr(value, len(members), len(others))
-        return Score(value, error, len(values), better="zero", axis="privacy", chance=0.5)
+        return auc_scores("min_k_auc", values[: len(members)], values[len(members) :])
 
     def _texts(self, use: str, role: str | None = None) -> list[str]:
         """Documents of one use (of the chosen folds where it has folds) and, if given, one role."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import variance
 
 
 def min_k(logprobs: Sequence[float], share: float) -> float:
@@ -28,17 +30,33 @@ def min_k(logprobs: Sequence[float], share: float) -> float:
     return math.fsum(sorted(logprobs)[:count]) / count
 
 
-def auc(members: Sequence[float], others: Sequence[float]) -> float:
-    """P(member value > other value), ties counted half (the Mann-Whitney statistic over n * m)."""
+@dataclass(frozen=True)
+class Auc:
+    """P(member value > other value), ties counted half, by either side's texts.
+
+    Attributes:
+        by_member: For each member the share of the others that it is above; their mean is the AUC.
+        by_other: For each other the share of the members that are above it; their mean is the AUC too.
+    """
+
+    by_member: tuple[float, ...]
+    by_other: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        """The area under the curve (the Mann-Whitney statistic over n * m)."""
+        return math.fsum(self.by_member) / len(self.by_member)
+
+    @property
+    def stderr(self) -> float:
+        """Standard error over both samples of texts (DeLong et al. 1988); needs two texts on each side."""
+        return math.sqrt(sum(variance(side) / len(side) for side in (self.by_member, self.by_other)))
+
+
+def auc(members: Sequence[float], others: Sequence[float]) -> Auc:
+    """How often a member's value lies above another's."""
     if not members or not others:
         raise ValueError(f"An AUC needs values on both sides, got {len(members)} and {len(others)}.")
-    wins = sum((m > o) + 0.5 * (m == o) for m in members for o in others)
-    return wins / (len(members) * len(others))
-
-
-def auc_stderr(value: float, members: int, others: int) -> float:
-    """Standard error of an AUC over both samples of texts (Hanley and McNeil 1982, their exponential approximation)."""
-    both_members = value / (2 - value)
-    both_others = 2 * value**2 / (1 + value)
-    spread = (members - 1) * (both_members - value**2) + (others - 1) * (both_others - value**2)
-    return math.sqrt(max(0.0, value * (1 - value) + spread) / (members * others))
+    wins = [[(m > o) + 0.5 * (m == o) for o in others] for m in members]
+    by_other = (sum(column) / len(members) for column in zip(*wins, strict=True))
+    return Auc(tuple(sum(row) / len(others) for row in wins), tuple(by_other))

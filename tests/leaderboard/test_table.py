@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 from synthetic import controls, demo, record, stop
@@ -63,7 +65,30 @@ def test_the_leak_is_negative_where_forget_text_still_betrays_training() -> None
 
     original, never = controls()
     records = [original, with_auc(never, 0.5), with_auc(record(stops=[stop(0.1)]), 0.6)]
-    assert line(records).leaks == {"auc": pytest.approx(-20.0)}
+    assert line(records).leaks["auc"].value == pytest.approx(-0.2)
+
+
+def test_the_interval_of_the_leak_covers_both_sides_and_pairs_them_with_the_reference() -> None:
+    # Equal texts on either side of both models: the leak is 0 in every draw, however the texts fall.
+    def with_auc(made: Record, members: tuple[float, ...], others: tuple[float, ...]) -> Record:
+        by_member = Score(fmean(members), 0.01, len(members), "zero", "privacy", chance=0.5, items=members)
+        by_other = Score(fmean(others), 0.01, len(others), "zero", "diagnostic", chance=0.5, items=others)
+        (only,) = made.measurements
+        return replace(
+            made, measurements=(replace(only, scores={**only.scores, "auc": by_member, "auc_by_other": by_other}),)
+        )
+
+    spread, level = (0.2, 0.4, 0.6, 0.8), (0.5,) * 4
+    original, never = controls()
+
+    def width(own: Sequence[tuple[float, ...]], control: Sequence[tuple[float, ...]]) -> float:
+        made = line([original, with_auc(never, *control), with_auc(record(stops=[stop(0.1)]), *own)]).leaks["auc"]
+        assert made.interval is not None
+        assert made.value == pytest.approx(0.0)
+        return made.interval.high - made.interval.low
+
+    assert width((spread, spread), (spread, spread)) == pytest.approx(0.0)
+    assert width((spread, spread), (level, level)) > width((spread, level), (level, level)) > 0.1
 
 
 def test_rows_that_start_alike_bring_no_warning() -> None:
