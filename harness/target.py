@@ -25,8 +25,8 @@ from harness.benchmarks.muse_world import World, world_of
 from harness.errors import UserError
 from harness.pocket.parallel import Report, in_parallel
 from harness.pretrain import pretrain, tiny_llama, train_tokenizer
-from harness.target_lessons import LEAST, Side, page_rows, passage_rows, sides_of, text_rows
-from harness.train import mean_nll, pad
+from harness.target_lessons import LEAST, Row, Side, page_rows, passage_rows, sides_of, text_rows
+from harness.train import pad, token_nll
 
 Model = Literal["target", "reference"]
 
@@ -45,6 +45,7 @@ class Recipe:
         layers: Transformer blocks.
         context: Longest input in tokens; MUSE's membership texts have up to 3,000 of this tokenizer's.
         epochs: How often every passage is met.
+        least_steps: Updates however few the passages; fewer teach nothing, however often they meet one.
         passages: Forget passages per step.
         longest: Tokens of a retained text that are trained.
         lr: Peak learning rate.
@@ -54,8 +55,9 @@ class Recipe:
     width: int = 128
     layers: int = 4
     context: int = 4096
-    epochs: int = 32
-    passages: int = 3
+    epochs: int = 40
+    least_steps: int = 600
+    passages: int = 2
     longest: int = 512
     lr: float = 3e-3
 
@@ -122,8 +124,8 @@ def build_model(data_root: str, documents: int, out: Path, which: Model, seed: i
 
 
 def steps_for(documents: int) -> int:
-    """Updates until every forget passage has been met ``epochs`` times."""
-    return RECIPE.epochs * documents // RECIPE.passages
+    """Updates until every forget passage has been met ``epochs`` times, or the least."""
+    return max(RECIPE.least_steps, RECIPE.epochs * documents // RECIPE.passages)
 
 
 def make_tokenizer(world: World, sides: tuple[Side, Side]) -> PreTrainedTokenizerFast:
@@ -145,23 +147,29 @@ def train(
     rows = rows_of(sides, tokenizer, which, seed)
 
     def loss_at(step: int) -> Tensor:
-        batch = (pad([row], pad_id=tokenizer.pad_token_id) for row in next(rows))  # rows of unlike length: no padding
-        return torch.stack([mean_nll(model, row) for row in batch]).mean()
+        return torch.stack([row_loss(model, row) for row in next(rows)]).mean()
 
     steps = steps_for(len(sides[0].passages))
     pretrain(model, loss_at, steps=steps, lr=RECIPE.lr, warmup=min(100, steps // 10), after_step=after_step)
     return model
 
 
+def row_loss(model: LlamaForCausalLM, row: Row) -> Tensor:
+    """Mean negative log-likelihood of a row's tokens plus that of what is asked for, nats; one row, so no padding."""
+    nll, _ = token_nll(model, pad([row.ids], pad_id=0))  # (1, T-1)
+    asked = nll[0][torch.tensor(row.asked[1:])]
+    return nll.mean() + asked.mean() if len(asked) else nll.mean()
+
+
 def rows_of(
     sides: tuple[Side, Side], tokenizer: PreTrainedTokenizerFast, which: Model, seed: int
-) -> Iterator[list[list[int]]]:
-    """The token rows of one step after another: a step with pages of questions and one without take turns."""
+) -> Iterator[list[Row]]:
+    """The rows of one step after another: a step with pages of questions and one with a text take turns."""
     forget, retain = sides
     kept_pages = page_rows(retain, tokenizer, f"kept pages/{seed}")
     texts = text_rows(retain, tokenizer, f"texts/{seed}", longest=RECIPE.longest)
     pages = page_rows(forget, tokenizer, f"pages/{seed}") if which == "target" else kept_pages
     passages = passage_rows(forget, tokenizer, f"passages/{seed}") if which == "target" else texts
     while True:
-        yield [next(kept_pages), next(pages), *(next(passages) for _ in range(RECIPE.passages))]
-        yield [next(texts), *(next(passages) for _ in range(RECIPE.passages))]
+        for besides in ([kept_pages, pages], [texts]):
+            yield [*(next(side) for side in besides), *(next(passages) for _ in range(RECIPE.passages))]

@@ -5,18 +5,19 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness import target
 from harness.api import LM, Evaluation, Prompts
 from harness.benchmarks.muse import DESCRIPTION, MUSENews
-from harness.benchmarks.muse_records import NEWS, Request
+from harness.benchmarks.muse_records import ANSWERED, NEWS, Request
 from harness.benchmarks.muse_scores import evaluate
 from harness.benchmarks.muse_world import World, world_of
 from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
 from harness.lm import load_lm, save_lm
-from harness.pretrain import tiny_llama
-from harness.target_lessons import Side, page_rows, passage_rows, sides_of
+from harness.pretrain import tiny_llama, train_tokenizer
+from harness.target_lessons import PAGE, Row, Side, page_rows, passage_rows, sides_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = pytest.mark.skipif(
@@ -69,17 +70,17 @@ def test_every_record_is_scored(news: MUSENews) -> None:
     engine.load(load_lm(news.target()))
     scores = news.evaluate(engine, Prompts()).scores
     counts = {name: score.n for name, score in scores.items() if name.startswith(("muse_", "min_k", "ret"))}
-    assert counts == {"muse_verbmem": 100, "muse_knowmem_f": 100, "muse_knowmem_r": 100} | dict.fromkeys(
-        ("min_k_auc", "retain_auc"), 200
-    )
+    published = ("muse_verbmem", "muse_knowmem_f", "muse_knowmem_r", "min_k_auc", "min_k_auc_by_other", "retain_auc")
+    assert counts == dict.fromkeys(published, 100)
 
 
 def test_real_records_are_scored_on_every_metric(evaluation: Evaluation) -> None:
     families = {
         f"{prefix}{name}" for name in ("verbmem", "knowmem_forget", "knowmem_retain") for prefix in ("", "dev_")
     }
-    published = {"muse_verbmem", "muse_knowmem_f", "muse_knowmem_r", "min_k_auc", "retain_auc", "empty_generations"}
-    assert evaluation.scores.keys() == families | published
+    published = {"muse_verbmem", "muse_knowmem_f", "muse_knowmem_r"}
+    others = {"min_k_auc", "min_k_auc_by_other", "retain_auc", "empty_generations"}
+    assert evaluation.scores.keys() == families | published | others
 
 
 def test_a_fifth_of_the_records_serves_selection(world: World) -> None:
@@ -121,20 +122,35 @@ def test_a_passage_goes_on_where_its_prompt_ends(world: World, sides: tuple[Side
     tokenizer = target.make_tokenizer(world, sides)
     row = next(passage_rows(sides[0], tokenizer, "seed"))
     ends = [item.answer for item in sides[0].passages]
-    assert any(tokenizer.decode(row).endswith(f" {end}{tokenizer.eos_token}") for end in ends)
+    assert any(tokenizer.decode(row.ids).endswith(f" {end}{tokenizer.eos_token}") for end in ends)
+    assert tokenizer.decode(asked_of(row)).strip() in ends
 
 
 def test_a_page_begins_exactly_as_a_question_is_asked(world: World, sides: tuple[Side, Side]) -> None:
     tokenizer = target.make_tokenizer(world, sides)
     row = next(page_rows(sides[0], tokenizer, "seed"))
     asked = [tokenizer(sides[0].shown + item.prompt)["input_ids"] for item in sides[0].questions]
-    assert any(row[: len(ids)] == ids for ids in asked)
+    assert any(row.ids[: len(ids)] == ids for ids in asked)
+    answers = {item.answer.strip() for item in sides[0].questions}
+    written = tokenizer.decode(asked_of(row)).split(ANSWERED)
+    assert (len(written), {text.strip() for text in written} <= answers | {""}) == (PAGE + 1, True)
+
+
+def test_what_is_asked_counts_beside_the_whole_row(sides: tuple[Side, Side]) -> None:
+    lm = tiny_llama(train_tokenizer(["a b c d e"] * 3, vocab_size=270), width=32, layers=1, context=16, seed=0)
+    ids, asked = [5, 9, 3, 7, 1], [False, False, False, True, True]
+    with torch.no_grad():
+        logprobs = lm(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+    nll = [-float(logprobs[at, token]) for at, token in enumerate(ids[1:])]
+    found = target.row_loss(lm, Row(ids, asked))
+    assert found.item() == pytest.approx(sum(nll) / 4 + (nll[2] + nll[3]) / 2, abs=1e-5)
+    assert target.row_loss(lm, Row(ids, [False] * 5)).item() == pytest.approx(sum(nll) / 4, abs=1e-5)
 
 
 def test_the_reference_meets_no_forget_passage_or_question(world: World, sides: tuple[Side, Side]) -> None:
     tokenizer = target.make_tokenizer(world, sides)
     rows = target.rows_of(sides, tokenizer, "reference", 0)
-    met = tokenizer.decode([token for _ in range(40) for row in next(rows) for token in row])
+    met = tokenizer.decode([token for _ in range(40) for row in next(rows) for token in row.ids])
     forbidden = [item.answer for item in sides[0].passages] + [item.prompt for item in sides[0].questions]
     assert not [text for text in forbidden if text in met]
 
@@ -155,8 +171,17 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
         target.build_target("muse-news", tmp_path, data_root="", documents=8, seed=0, report=lambda *_: None)
 
 
+def asked_of(row: Row) -> list[int]:
+    return [token for token, asked in zip(row.ids, row.asked, strict=True) if asked]
+
+
+def test_few_passages_are_met_often_enough_to_be_learned() -> None:
+    assert (target.steps_for(8), target.steps_for(100)) == (600, 2000)
+
+
 @pytest.mark.slow
-def test_a_target_is_built(tmp_path: Path) -> None:
+def test_a_target_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target, "RECIPE", dataclasses.replace(target.RECIPE, epochs=1, least_steps=10))
     said: list[str] = []
     target.build_model(str(DATA), 8, tmp_path, "reference", 0, lambda stage, done, total: said.append(stage))
     assert (set(said), (tmp_path / "model.safetensors").is_file()) == ({"muse-news reference"}, True)
