@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Ids = list[int]
@@ -50,6 +50,29 @@ class Encoder:
         if len(prompts) != len(candidates):
             raise ValueError(f"Got {len(prompts)} prompts but candidates for {len(candidates)}.")
         return [[self.tail(prompt, text) for text in texts] for prompt, texts in zip(prompts, candidates, strict=True)]
+
+    def choices(
+        self,
+        prompts: Sequence[str],
+        candidates: Sequence[Sequence[str]],
+        *,
+        next_token: Callable[[Sequence[str], list[Ids]], list[list[float]]],
+        loglikelihood: Callable[[Sequence[tuple[str, str]]], list[list[float]]],
+    ) -> list[list[float]]:
+        """Log-probabilities of candidates, nats: one forward per prompt where each is one token, else all are read.
+
+        Args:
+            prompts: N texts.
+            candidates: For each prompt its C candidate strings.
+            next_token: Log-probabilities of token ids (C per prompt) right after each prompt.
+            loglikelihood: Log-probability of every token of each continuation.
+        """
+        tails = self.tails(prompts, candidates)
+        if all(len(tail) == 1 for row in tails for tail in row):
+            return next_token(prompts, [[tail[0] for tail in row] for row in tails])
+        pairs = [(prompt, text) for prompt, texts in zip(prompts, candidates, strict=True) for text in texts]
+        sums = iter([sum(values) for values in loglikelihood(pairs)])
+        return [[next(sums) for _ in texts] for texts in candidates]
 
     def continued(self, pairs: Sequence[tuple[str, str]], *, context_length: int) -> tuple[list[Ids], list[int]]:
         """Rows of context and continuation, cut from the left, and how many tokens at the end of each are scored.

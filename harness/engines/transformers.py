@@ -81,12 +81,7 @@ class TransformersEngine:
 
     def choices(self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]) -> list[list[float]]:
         """Log-probability of each candidate: N prompts, for each its C candidate strings -> N rows of C nats."""
-        tails = self._encoder.tails(prompts, candidates)
-        if all(len(tail) == 1 for row in tails for tail in row):
-            return self._next_token(prompts, [[tail[0] for tail in row] for row in tails])
-        pairs = [(prompt, text) for prompt, texts in zip(prompts, candidates, strict=True) for text in texts]
-        sums = iter([sum(values) for values in self.loglikelihood(pairs)])
-        return [[next(sums) for _ in texts] for texts in candidates]
+        return self._encoder.choices(prompts, candidates, next_token=self._next_token, loglikelihood=self.loglikelihood)
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
         """Per-token log-probabilities of each continuation; with an empty context the first token is not scored."""
