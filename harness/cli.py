@@ -125,8 +125,8 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
 ) -> None:
     """Say which cells `run` would execute, which are done, and how long the rest would take."""
     from harness.console import print_table, say
+    from harness.means import Means, workers_of
     from harness.preview import preview
-    from harness.session import Means, workers_of
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
@@ -167,8 +167,9 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
     typed["utility"] = utility
     try:
+        from harness.means import Means
         from harness.plan import Planned
-        from harness.session import Means, run_session
+        from harness.session import run_session
         from harness.store import Store
 
         require_writable(site, "--site")

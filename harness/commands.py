@@ -67,7 +67,7 @@ def doctor(  # noqa: PLR0913 - typer reads the flags from the signature; they ar
     from harness.doctor.machine import this_machine
     from harness.flags import grid_of
     from harness.hub import ask_hub
-    from harness.session import Means, workers_of
+    from harness.means import Means, workers_of
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}

@@ -7,17 +7,14 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import torch
 
 from harness.console import say
 from harness.executors import Event, Executor, Finished
 from harness.executors.in_process import InProcess
 from harness.executors.pool import Pool
 from harness.executors.subprocess import Subprocess
+from harness.means import Means, on_gpu, workers_of
 from harness.plan import Plan, Planned
 from harness.progress import watching
 from harness.record import Record
@@ -25,23 +22,6 @@ from harness.registry import load
 from harness.run import Outcome, run
 from harness.stages import Stages
 from harness.store import Store
-
-ExecutorName = Literal["pool", "subprocess", "in-process"]
-
-
-@dataclass(frozen=True)
-class Means:
-    """How a run is executed; nothing here changes a number.
-
-    Attributes:
-        executor: Where cells are executed; None means a pool on CPUs and one process per cell on a GPU.
-        workers: Cells at a time; None means one per core, or one on a GPU.
-        keep_checkpoints: Keep unlearned weights after the last cell that needs them.
-    """
-
-    executor: ExecutorName | None = None
-    workers: int | None = None
-    keep_checkpoints: bool = False
 
 
 def run_session(plan: Plan, store: Store, means: Means) -> Outcome:
@@ -73,31 +53,19 @@ def executor_of(means: Means, store: Store, workers: int, *, lasting: bool = Fal
         workers: How many cells run at a time.
         lasting: Whether the engine outlives cells, so that a fresh process for each would start it anew.
     """
-    on_gpu = torch.cuda.is_available()
+    gpu = on_gpu()
     task = Stages(store.scratch, run_id=f"{os.getpid()}-{time.time_ns()}")
-    name = means.executor or ("subprocess" if on_gpu and not lasting else "pool")
+    name = means.executor or ("subprocess" if gpu and not lasting else "pool")
     if name == "in-process":
         return InProcess(task, store.logs)
     if name == "subprocess":
         return Subprocess(task, store.logs, workers)
-    return Pool(task, store.logs, workers, one_thread=not on_gpu)
+    return Pool(task, store.logs, workers, one_thread=not gpu)
 
 
 def outlives_cells(engine: str) -> bool:
     """Whether this engine is so dear to start that cells should share a process."""
     return bool(getattr(load("engine", engine), "outlives_cells", False))
-
-
-def workers_of(means: Means) -> int:
-    """How many cells run at a time."""
-    if means.executor == "in-process":
-        return 1
-    return means.workers or (1 if torch.cuda.is_available() else cores())
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Sweep:

@@ -10,9 +10,10 @@ import hashlib
 import math
 import re
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,25 +56,36 @@ def shared_runs(texts: Sequence[str], articles: Sequence[str]) -> list[Counter[i
         texts: Scored texts.
         articles: Where they may come from.
     """
-    wanted: dict[int, list[int]] = defaultdict(list)
-    for index, text in enumerate(texts):
-        for run in _runs(text).tolist():
-            wanted[run].append(index)
-    if not wanted:
-        return [Counter() for _ in texts]
-    known = np.array(sorted(wanted), dtype=np.uint64)
-    held: dict[int, list[int]] = defaultdict(list)
-    for index, article in enumerate(articles):
-        runs = _runs(article)
-        places = np.searchsorted(known, runs).clip(max=len(known) - 1)
-        for run in runs[known[places] == runs].tolist():
-            held[run].append(index)
+    asked, of_text = _labelled([_runs(text) for text in texts])
+    known, asked = np.unique(asked, return_inverse=True)  # from here on a run is its place among the known ones
+    found = [_places(_runs(article), known) for article in articles]
+    held, of_article = _labelled(found)
+    rare = np.bincount(held, minlength=len(known))[held] <= COMMON
+    held, of_article = held[rare], of_article[rare]
+
+    order = np.argsort(asked, kind="stable")
+    wanting = np.bincount(asked, minlength=len(known))  # texts that hold each run
+    first = np.concatenate([[0], np.cumsum(wanting)])
+    repeats = wanting[held]
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    text = of_text[order[np.repeat(first[held], repeats) + within]]
+    pairs, counts = np.unique(text * len(articles) + np.repeat(of_article, repeats), return_counts=True)
     shared: list[Counter[int]] = [Counter() for _ in texts]
-    for run, holders in held.items():
-        if len(holders) <= COMMON:
-            for index in wanted[run]:
-                shared[index].update(holders)
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        shared[pair // len(articles)][pair % len(articles)] = count
     return shared
+
+
+def _labelled(rows: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """All rows in one, and for each value the row it is from."""
+    labels = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    return (np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint64)), labels
+
+
+def _places(runs: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Where those of the runs that are known stand among them."""
+    first, end = np.searchsorted(known, runs, "left"), np.searchsorted(known, runs, "right")
+    return first[end > first]
 
 
 def sources_of(questions: Sequence[tuple[str, str]], articles: Sequence[str]) -> list[int]:

