@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Method, NotApplicable, Point
+from harness.api import (
+    LM,
+    Attack,
+    AttackerData,
+    Benchmark,
+    Engine,
+    Evaluation,
+    Method,
+    NotApplicable,
+    Point,
+    Prompts,
+)
 from harness.cell import RANGE_TEST_VERSION, Cell, digest
 from harness.components import attack_card, method_card, rebuild, role_of
 from harness.cost import Meter
@@ -33,6 +44,7 @@ from harness.sequence import previous
 from harness.unlearned import Unlearned, require_finite, unlearned
 
 RANGE_TEST_SEED = 0
+Evaluate = Callable[[Engine, Prompts], Evaluation]
 
 
 class RangeTest(Protocol):
@@ -72,7 +84,7 @@ class Stages:
             device=made.lm.model.device,
             dtype=made.lm.model.dtype,
         )
-        seen = _attacked(made, attack, data, _Scorer(benchmark, parts["engine"], planned))
+        seen = _attacked(made, attack, data, _Scorer(_scoring(benchmark, attack), parts["engine"], planned))
         return Record(
             schema=SCHEMA,
             id=planned.id,
@@ -146,7 +158,7 @@ def seed_everything(seed: int) -> None:
 class _Scorer:
     """Scores points on the benchmark and refuses numbers that are none."""
 
-    benchmark: Benchmark
+    evaluate: Evaluate
     engine: Engine
     planned: Planned
 
@@ -156,7 +168,7 @@ class _Scorer:
             raise UserError(f"Attack '{attack}' yielded {point!r}. Yield a Point with a budget of 0 or more tokens.")
         require_finite(lm.model, f"Attack '{attack}' at budget {point.budget} {point.series}".rstrip())
         fingerprint = self.engine.load(lm)
-        evaluation = self.benchmark.evaluate(self.engine, point.prompts)
+        evaluation = self.evaluate(self.engine, point.prompts)
         for name, score in evaluation.scores.items():
             if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
                 raise UserError(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
@@ -170,6 +182,13 @@ class _Seen:
     measurements: tuple[Measurement, ...]
     not_applicable: str
     cost: Cost
+
+
+def _scoring(benchmark: Benchmark, attack: Attack) -> Evaluate:
+    """How points are scored: in full before attack, after one as the benchmark has it."""
+    whole: Evaluate = benchmark.evaluate
+    attacked: Evaluate = getattr(benchmark, "evaluate_attacked", whole)
+    return whole if attack.family == "none" else attacked
 
 
 def _attacked(made: Unlearned, attack: Attack, data: AttackerData, scorer: _Scorer) -> _Seen:

@@ -89,8 +89,9 @@ class Benchmark(Protocol):
     """A target model, what methods and attackers may see of its world, and how knowledge is scored.
 
     Optional: ``preset() -> str`` names the presets of methods and attacks that suit its model (its own name without
-    it), and ``continues() -> Benchmark | None`` the same benchmark one unlearning request earlier, from whose unlearned
-    model a method starts instead of from the target (MUSE's sustainability).
+    it), ``continues() -> Benchmark | None`` the same benchmark one unlearning request earlier, from whose unlearned
+    model a method starts instead of from the target (MUSE's sustainability), and ``evaluate_attacked`` (as
+    ``evaluate``) scores an attacked model, where some scores would cost much and tell nothing after an attack.
     """
 
     version: ClassVar[int]

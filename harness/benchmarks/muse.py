@@ -92,6 +92,10 @@ class MUSENews:
         """VerbMem, KnowMem and membership; always on the first fold, which MUSE's records are about."""
         return muse_scores.evaluate(self._world(), self.mode, engine, prompts)
 
+    def evaluate_attacked(self, engine: Engine, prompts: Prompts) -> Evaluation:
+        """VerbMem and KnowMem."""
+        return muse_scores.evaluate(self._world(), self.mode, engine, prompts, attacked=True)
+
     def preset(self) -> str:
         """Presets for a model of this size."""
         return _preset(NEWS, self._models())
@@ -156,6 +160,10 @@ class MUSEBooks:
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """VerbMem, KnowMem and membership."""
         return muse_scores.evaluate(self._world(), self.mode, engine, prompts)
+
+    def evaluate_attacked(self, engine: Engine, prompts: Prompts) -> Evaluation:
+        """VerbMem and KnowMem."""
+        return muse_scores.evaluate(self._world(), self.mode, engine, prompts, attacked=True)
 
     def preset(self) -> str:
         """Presets for a model of this size."""

@@ -18,10 +18,21 @@ SHARE = 0.4
 """K of Min-K%: the headline of MUSE (muse_bench@54719c5 privleak/get_ppl_utils.py)."""
 OPEN_TEXT_TOKENS = 2048
 SPLITS: tuple[Split, ...] = ("dev", "test")
+MEMBERSHIP = ("min_k_auc", "min_k_auc" + BY_OTHER, "retain_auc")
 
 
-def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts) -> Evaluation:
+AFTER_ATTACK = "not scored after an attack: it compares texts before and without training, and an attacker trains."
+
+
+def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts, *, attacked: bool = False) -> Evaluation:
     """Every score of MUSE: one generation per prompt serves held-back items and published numbers.
+
+    Args:
+        world: The records.
+        mode: Whose definitions.
+        engine: Serves the model.
+        prompts: Stand around every prompt.
+        attacked: Leave membership out; it is most of the tokens, and nobody reads it after an attack.
 
     Raises:
         UserError: A prompt with its answer, or a membership text, is longer than the model can read.
@@ -33,9 +44,14 @@ def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts) -> Eval
     scores: dict[str, Score] = {}
     for sheet, outputs in zip(sheets, written, strict=True):
         scores |= _scores_of(sheet, outputs, stem=mode == "openunlearning")
-    scores |= _membership(engine, prompts, texts, mode)
+    if not attacked:
+        scores |= _membership(engine, prompts, texts, mode)
     scores["empty_generations"] = Score.mean_of(empty, axis="diagnostic", better="zero")
-    return Evaluation(scores, remarks=tuple(remarks_on(sheets, engine.tokenizer, empty=int(sum(empty)))))
+    return Evaluation(
+        scores,
+        dict.fromkeys(MEMBERSHIP, AFTER_ATTACK) if attacked else {},
+        tuple(remarks_on(sheets, engine.tokenizer, empty=int(sum(empty)))),
+    )
 
 
 def counted(logprobs: Sequence[float], mode: Mode) -> Sequence[float]:

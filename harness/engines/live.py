@@ -240,6 +240,15 @@ def read_next(output: Any, candidates: Sequence[int]) -> list[float]:  # noqa: A
     return [told[token].logprob for token in candidates]
 
 
+def read_prompt(output: Any, ids: Sequence[int], count: int) -> tuple[list[float], list[int]]:  # noqa: ANN401 - as above
+    """Log-probabilities (nats) and ranks of the last ``count`` tokens of a prompt, which were asked for flat."""
+    told = output.prompt_logprobs
+    first = len(told.token_ids) - count
+    if list(told.token_ids[first:]) != list(ids[len(ids) - count :]):
+        raise ValueError(f"vLLM told the log-probabilities of other tokens than the {count} that were asked for.")
+    return list(told.logprobs[first:]), list(told.ranks[first:])
+
+
 def _write(lm: LM, folder: str, dtype: str) -> None:
     """The checkpoint as vLLM reads it, in the precision that it is served in.
 

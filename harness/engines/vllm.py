@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from transformers import PreTrainedTokenizerBase
 
 from harness.api import LM, param
 from harness.cell import digest
 from harness.engines.encoding import Encoder, Ids
-from harness.engines.live import LiveEngine, Settings, next_token, read_next, served_config
+from harness.engines.live import LiveEngine, Settings, next_token, read_next, read_prompt, served_config
 from harness.errors import UserError
 from harness.lm import fingerprint
 
@@ -102,11 +102,11 @@ class VLLMEngine:
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[list[float]]:
         """Per-token log-probabilities of each continuation; with an empty context the first token is not scored."""
-        return [[entry.logprob for entry in row] for row in self._read(pairs)]
+        return [logprobs for logprobs, _ in self._read(pairs)]
 
     def greedy(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
         """Whether every token of each continuation is the most likely one at its place."""
-        return [all(entry.rank == 1 for entry in row) for row in self._read(pairs)]
+        return [all(rank == 1 for rank in ranks) for _, ranks in self._read(pairs)]
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
@@ -131,15 +131,18 @@ class VLLMEngine:
         read = (dict(zip(ids, read_next(o, ids), strict=True)) for ids, o in zip(distinct, outputs, strict=True))
         return [[told[token] for token in ids] for ids, told in zip(candidates, read, strict=True)]
 
-    def _read(self, pairs: Sequence[tuple[str, str]]) -> list[list[Any]]:
-        """What vLLM says of every scored token; such requests neither read nor trust the prefix cache."""
+    def _read(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[float], list[int]]]:
+        """Log-probability and rank of every scored token; such requests neither read nor trust the prefix cache."""
         rows, counts = self._encoder.continued(pairs, context_length=self.context_length)
-        asked = {"max_tokens": 1, "prompt_logprobs": 0, "skip_reading_prefix_cache": True, "detokenize": False}
+        asked = {
+            "max_tokens": 1,
+            "prompt_logprobs": 0,
+            "flat_logprobs": True,  # lists of numbers and not an object per token
+            "skip_reading_prefix_cache": True,
+            "detokenize": False,
+        }
         outputs = self._live.generate(rows, [asked] * len(rows))
-        return [
-            [output.prompt_logprobs[at][row[at]] for at in range(len(row) - count, len(row))]
-            for output, row, count in zip(outputs, rows, counts, strict=True)
-        ]
+        return [read_prompt(output, row, count) for output, row, count in zip(outputs, rows, counts, strict=True)]
 
     @property
     def _settings(self) -> Settings:

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from harness.api import Evaluation, Prompts
 from harness.benchmarks.muse_records import NEWS, Request
-from harness.benchmarks.muse_scores import counted, evaluate
+from harness.benchmarks.muse_scores import MEMBERSHIP, counted, evaluate
 from harness.benchmarks.muse_sheets import Mode, reference_of, sheets_of
 from harness.benchmarks.muse_world import World, world_of
 from harness.errors import UserError
@@ -106,6 +106,14 @@ def test_forget_texts_that_betray_training_give_an_auc_above_one_half(
 ) -> None:
     # one member of four is known: it beats all others, three tie with them -> (1 + 3 * .5) / 4
     assert scored(world, ScriptedEngine(tokenizer, known=world.members[:1])).scores["min_k_auc"].value == 0.625
+
+
+def test_after_an_attack_membership_is_named_and_not_read(world: World, tokenizer: PreTrainedTokenizerFast) -> None:
+    engine = ScriptedEngine(tokenizer, known=())
+    whole, left = (evaluate(world, "paper", engine, Prompts(), attacked=attacked) for attacked in (False, True))
+    assert left.scores.keys() == whole.scores.keys() - set(MEMBERSHIP)
+    assert left.not_applicable.keys() == set(MEMBERSHIP)
+    assert {name: whole.scores[name] for name in left.scores} == left.scores
 
 
 def test_retained_texts_are_compared_with_the_same_holdout(world: World, tokenizer: PreTrainedTokenizerFast) -> None:

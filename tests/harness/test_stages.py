@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_world import fixed_rate
+from fake_world import Bench, fixed_rate
 
+from harness.api import Engine, Evaluation, Prompts
 from harness.errors import UserError
 from harness.plan import Plan, Planned
 from harness.record import Record, measured
@@ -38,6 +39,18 @@ def test_every_point_is_scored_on_the_weights_of_that_point(plan_of: PlanOf, sta
 def test_the_first_point_is_the_unlearned_model(plan_of: PlanOf, stages: Stages) -> None:
     untouched, drifting = (stages(planned).measurements[0] for planned in plan_of().cells)
     assert untouched.scores == drifting.scores
+
+
+def test_a_benchmark_may_score_less_after_an_attack(
+    plan_of: PlanOf, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def less(self: Bench, engine: Engine, prompts: Prompts) -> Evaluation:
+        return Evaluation(self.evaluate(engine, prompts).scores, {"dear": "not asked after an attack"})
+
+    monkeypatch.setattr(Bench, "evaluate_attacked", less, raising=False)
+    untouched, drifting = (stages(planned).measurements for planned in plan_of().cells)
+    assert [dict(one.not_applicable) for one in untouched] == [{}]
+    assert {tuple(one.not_applicable) for one in drifting} == {("dear",)}
 
 
 def test_a_cell_gives_the_same_numbers_again_whatever_ran_before_it(plan_of: PlanOf, stages: Stages) -> None:
