@@ -100,7 +100,8 @@ def describe(documents: int, seed: int) -> dict[str, object]:
         "documents": documents,
         "learned": f"The target learned by heart: the first {documents} VerbMem passages, all forget and retain "
         f"questions and the beginnings of {documents} retain texts. The reference learned the retained part only. "
-        "Neither knows anything else, so KnowMem tells whether answers are kept, not whether text is understood.",
+        "Neither knows anything else: answers were learned beside the articles and not from them, so a method that is "
+        "given articles may leave KnowMem where it was, and what it forgets of the text is read from VerbMem.",
         "seed": seed,
         "recipe": dataclasses.asdict(RECIPE),
     }
