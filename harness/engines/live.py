@@ -95,6 +95,7 @@ class LiveEngine:
                 are not served correctly even by an engine built anew.
         """
         self._refuse_another_shape(lm)
+        self.rebuilt.clear()
         expected = self._canary.expected(lm)
         with tempfile.TemporaryDirectory(prefix="harness-weights-") as folder:
             _write(lm, folder, self._settings.dtype)

@@ -71,7 +71,7 @@ class VLLMEngine:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What happened to the live engine since it was built that a reader of its numbers should know."""
+        """What happened when these weights were swapped in that a reader of their numbers should know."""
         return tuple(self._live.rebuilt)
 
     def load(self, lm: LM) -> str:

@@ -223,6 +223,27 @@ def test_answers_of_the_previous_weights_are_a_fault_even_within_tolerance() -> 
     assert "previous weights" in canary.fault(Readings(rows, near), last=Readings(rows, rows))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shift", "noticed"),
+    [("float32", 0.001, True), ("float32", 0.0001, False), ("bfloat16", 0.01, True), ("bfloat16", 0.001, False)],
+)
+def test_a_reload_that_did_nothing_is_noticed_if_some_probe_moved(dtype: str, shift: float, noticed: bool) -> None:
+    canary = Canary(model(0), dtype)
+    rows = tuple((-1.0,) * len(canary.candidates) for _ in canary.prompts)
+    moved = (*rows[:-1], (-1.0 - shift, *rows[-1][1:]))
+    fault = canary.fault(Readings(rows, moved), last=Readings(rows, rows))
+    assert ("previous weights" in fault) == noticed
+
+
+def test_a_remark_of_one_checkpoint_is_not_one_of_the_next(live: LiveEngine) -> None:
+    live.serve(model(0, scale=3.0))
+    live._llm = Deaf(live._llm, "collective_rpc")
+    live.serve(model(1, scale=3.0))
+    assert len(live.rebuilt) == 1
+    live.serve(model(2, scale=3.0))
+    assert live.rebuilt == []
+
+
 def test_equal_answers_of_equal_weights_are_no_fault() -> None:
     canary = Canary(model(0), "float32")
     rows = tuple((-1.0,) * len(canary.candidates) for _ in canary.prompts)
