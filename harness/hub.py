@@ -21,11 +21,14 @@ from huggingface_hub.errors import (
 )
 
 from harness.faults import Fault, attempt
+from harness.presets import GATED
 
 Kind = Literal["dataset", "model"]
 Cause = Literal["gated", "missing", "revision", "offline", "unreachable", "other"]
 
 TIMEOUT_S = 5
+TOKENIZER = "config.json special_tokens_map.json tokenizer.json tokenizer.model tokenizer_config.json"
+"""Files of Llama-2-7B that make up its tokenizer, without its weights."""
 ASKED_FOR: Mapping[Kind, str] = {"model": "config.json", "dataset": "README.md"}
 REFUSED = (401, 403)
 """HTTP statuses of a repository that is there, but not for this account."""
@@ -39,11 +42,13 @@ class Repo:
         kind: What it holds.
         id: ``org/name``.
         revision: Commit; empty where none is pinned.
+        tokenizer_only: Whether nothing but its tokenizer is wanted, for models of another repository.
     """
 
     kind: Kind
     id: str
     revision: str = ""
+    tokenizer_only: bool = False
 
     @property
     def page(self) -> str:
@@ -52,14 +57,25 @@ class Repo:
 
     @property
     def fetch(self) -> str:
-        """The command that copies it, whole and at the pinned commit, to a folder laid out as the hub is."""
+        """The command that copies what is wanted of it, at the pinned commit, to a folder laid out as the hub is."""
+        files = f" {TOKENIZER}" if self.tokenizer_only else ""
         pinned = f" --revision {self.revision}" if self.revision else ""
-        return f"hf download {self.id} --repo-type {self.kind}{pinned} --local-dir ROOT/{self.id}"
+        return f"hf download {self.id}{files} --repo-type {self.kind}{pinned} --local-dir ROOT/{self.id}"
 
     @property
     def use(self) -> str:
         """How a copy below ROOT is used."""
+        if self.tokenizer_only:
+            return "--model ROOT/ORG/NAME, where a copy of the model lies that is read with it; it is found beside it"
         return "--data-root ROOT" if self.kind == "dataset" else f"--model ROOT/{self.id}"
+
+    @property
+    def access(self) -> str:
+        """How an account gets at it, if it is gated."""
+        return (
+            f"(1) open {self.page}, sign in and ask for or accept access; (2) create a read token at "
+            "https://huggingface.co/settings/tokens; (3) give it with `hf auth login` or as HF_TOKEN"
+        )
 
 
 @dataclass(frozen=True)
@@ -110,19 +126,17 @@ def remedy(repo: Repo, cause: Cause) -> str:
     """What to do, in exact steps; empty where the cause is nothing that the hub knows of."""
     copy = ways_without(repo)
     if cause == "gated":
-        return (
-            f"{repo.id} is gated: (1) open {repo.page}, sign in and ask for or accept access; (2) create a read token "
-            "at https://huggingface.co/settings/tokens; (3) give it with `hf auth login` or as HF_TOKEN and run this "
-            f"again; or (4) {copy}."
-        )
+        return f"{repo.id} is gated: {repo.access} and run this again; or (4) {copy}."
     if cause == "missing":
         return f"There is no {repo.page}, or it is private. Check the spelling, or give a token that may read it."
     if cause == "revision":
         return f"{repo.page} has no commit {repo.revision}. Take one from its history (Files, History)."
+    first = f" It is gated, so first, where there is network: {repo.access}." if repo.id in GATED else ""
     if cause == "offline":
-        return f"HF_HUB_OFFLINE is set and the cache does not hold it. Unset it and run once with network, or {copy}."
+        way = "HF_HUB_OFFLINE is set and the cache does not hold it. Unset it and run once with network"
+        return f"{way}, or {copy}.{first}"
     if cause == "unreachable":
-        return f"The hub cannot be reached from here. Set HF_HUB_OFFLINE=1 to use the cache alone, or {copy}."
+        return f"The hub cannot be reached from here. Set HF_HUB_OFFLINE=1 to use the cache alone, or {copy}.{first}"
     return ""
 
 

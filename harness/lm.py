@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.api import LM
+from harness.checkpoint import CONVERT, WRITTEN, trusts_remote_code
 from harness.errors import UserError
 from harness.hub import Repo, cause_of, remedy
-from harness.models import TOKENIZERS, config_of, source_of, tokenizer_of, trusts_remote_code
+from harness.models import config_of, require_files, source_of, tokenizer_of
 
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-WRITTEN = "Give a folder written by save_pretrained (config.json, *.safetensors, tokenizer.json), or org/name@COMMIT."
-CONVERT = "`AutoModelForCausalLM.from_pretrained('{source}').save_pretrained(FOLDER)`, and give FOLDER."
+LEFTOVERS = re.compile(r"rotary_emb\.inv_freq$|(attn|attention)\.(masked_)?bias$")
+"""Buffers that old versions of transformers saved (rotary frequencies, causal masks) and that nothing reads any more;
+each model class ignores some of them, and GPT-2, GPT-Neo and GPT-J not all that their published weights hold."""
 
 
 def default_device() -> torch.device:
@@ -30,68 +33,79 @@ def load_lm(source: str | Path) -> LM:
     """Load a model in fp32 (master precision for every method and attack) with its tokenizer.
 
     Code that a repository brings along is run only if the environment says so, see
-    :func:`harness.models.trusts_remote_code`.
+    :func:`harness.checkpoint.trusts_remote_code`.
 
     Args:
         source: A folder (never asks the network) or ``org/name@commit``.
 
     Raises:
-        UserError: No model or tokenizer is there, or one that is refused: pickled or quantized weights, own code.
+        UserError: No model or tokenizer is there, or one that is refused: pickled or quantized weights, own code,
+            weights that are not those of the config, or a tokenizer with tokens that the model has no embedding of.
     """
     where = source_of(str(source))
     if where.is_folder:
         require_files(Path(where.name))
     config = config_of(str(source))
-    _refuse_quantized(str(source), config)
     tokenizer = load_tokenizer(str(source))
-    model = _loaded(
-        AutoModelForCausalLM, str(source), what="weights", config=config, dtype=torch.float32, use_safetensors=True
-    )
+    model = _load_weights(str(source), config)
+    _require_embedded(str(source), tokenizer, model)
     return LM(model.to(default_device()).eval(), tokenizer)
 
 
-def require_files(folder: Path) -> None:
-    """Refuse a folder that lacks config, safetensors or tokenizer, each in its own words.
-
-    Raises:
-        UserError: Says which part is missing and how to get it.
-    """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} holds no config.json, so it is no model. {WRITTEN}")
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
-        if not pickled:
-            raise UserError(f"{folder} holds no weights (*.safetensors). {WRITTEN}")
-        raise UserError(
-            f"{folder} holds its weights as pickle only ({pickled[0]}), which can run code when it is read, and is "
-            f"refused. If you trust whoever made it, convert it once: {CONVERT.format(source=folder)}"
-        )
-    if not any((folder / name).is_file() for name in TOKENIZERS):
-        raise UserError(
-            f"{folder} holds no tokenizer ({' or '.join(TOKENIZERS)}). Write the one that the model was trained with "
-            "there: `AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)`."
-        )
-
-
-def _refuse_quantized(source: str, config: Any) -> None:  # noqa: ANN401 - transformers is untyped at this border
-    quantization = getattr(config, "quantization_config", None)
-    if quantization is None:
-        return
-    method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization.quant_method
-    raise UserError(
-        f"'{source}' is a quantized checkpoint ({method}), and methods and attacks train plain fp32 weights. Load it "
-        "where its library is installed, call `model.dequantize()`, and save_pretrained it to a folder; or give the "
-        "checkpoint that it was made from."
-    )
-
-
-def load_tokenizer(source: str) -> Any:  # noqa: ANN401 - as above
+def load_tokenizer(source: str) -> Any:  # noqa: ANN401 - transformers is untyped at this border
     """The tokenizer of a model, which may come from another repository.
 
     Raises:
         UserError: It cannot be had.
     """
     return _loaded(AutoTokenizer, tokenizer_of(source), what="the tokenizer")
+
+
+def _load_weights(source: str, config: Any) -> Any:  # noqa: ANN401 - as above
+    """The model with every weight of its checkpoint and no other.
+
+    transformers makes up layers that are missing and drops those that are too many, with a warning; weights of another
+    shape it lets pass here, so that their shapes can be told.
+    """
+    model, found = _loaded(
+        AutoModelForCausalLM,
+        source,
+        what="weights",
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    if misfits := _misfits(found):
+        raise UserError(
+            f"The weights of '{source}' are not those that its config.json describes: {'; '.join(misfits)}. Give the "
+            "config.json that they were saved with, or save the model again, whole, with save_pretrained."
+        )
+    return model
+
+
+def _misfits(found: Mapping[str, Collection[Any]]) -> list[str]:
+    """What of the weights does not fit the config, in words; tied weights that are not saved twice do fit.
+
+    Args:
+        found: What transformers tells of loading: names, and (name, saved shape, shape by the config).
+    """
+    unexpected = [name for name in found["unexpected_keys"] if not LEFTOVERS.search(name)]
+    reshaped = [f"{name}, {tuple(saved)} in place of {tuple(due)}" for name, saved, due in found["mismatched_keys"]]
+    kinds = {"missing": found["missing_keys"], "too many": unexpected, "of another shape": reshaped}
+    return [f"{len(names)} {kind} (first: {min(names)})" for kind, names in kinds.items() if names]
+
+
+def _require_embedded(source: str, tokenizer: Any, model: Any) -> None:  # noqa: ANN401 - as above
+    """Refuse a tokenizer with ids beyond the rows of the embedding; fewer tokens than rows are padding and usual."""
+    highest, rows = max(tokenizer.get_vocab().values(), default=0), len(model.get_input_embeddings().weight)
+    if highest >= rows:
+        raise UserError(
+            f"The tokenizer of '{source}' has ids up to {highest}, and the embedding of its model has {rows} rows. "
+            "Give the tokenizer that the model was trained with, or call "
+            "`model.resize_token_embeddings(len(tokenizer))`, train the new rows and save both."
+        )
 
 
 def _loaded(loader: Any, source: str, *, what: str, **settings: Any) -> Any:  # noqa: ANN401 - as above
@@ -106,7 +120,8 @@ def _loaded(loader: Any, source: str, *, what: str, **settings: Any) -> Any:  # 
             **settings,
         )
     except (OSError, ValueError, SafetensorError) as error:
-        advice = remedy(Repo("model", where.name, where.revision), cause_of(error)) if where.revision else WRITTEN
+        repo = Repo("model", where.name, where.revision or "", tokenizer_only=loader is AutoTokenizer)
+        advice = remedy(repo, cause_of(error)) if where.revision else WRITTEN
         pickled = f"If it has pickled weights only, convert it once: {CONVERT.format(source=where.name)}"
         raise UserError(f"Cannot load {what} from '{source}': {error} {advice or pickled}") from error
 

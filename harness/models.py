@@ -6,7 +6,6 @@ what it names can change under a record.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,37 +15,30 @@ from typing import Any, Literal
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from harness.api import Scale
 from harness.benchmarks.content import sha256_of
+from harness.checkpoint import (
+    CAUSAL,
+    CONFIG,
+    TOKENIZERS,
+    refuse_quantized,
+    require_causal,
+    require_config,
+    require_known,
+    require_tokenizer,
+    require_weights,
+    tokenizer_files,
+    trusts_remote_code,
+)
 from harness.errors import UserError
 from harness.hub import Repo, ask_hub, cause_of, remedy
-from harness.presets import PRESETS, Preset
+from harness.presets import PRESETS, Preset, beside, is_preset
 from harness.registry import suggestion
-
-__all__ = [
-    "ModelFacts",
-    "Need",
-    "Preset",
-    "Source",
-    "config_of",
-    "content_of",
-    "facts_of",
-    "notice_of",
-    "resolved",
-    "scale_of",
-    "source_of",
-    "tokenizer_of",
-    "trusts_remote_code",
-]
 
 FULL_SCALE = 1_000_000_000
 """Parameters from which on results stand beside published ones."""
-CONFIG = "config.json"
-TRUST = "HARNESS_TRUST_REMOTE_CODE"
-TOKENIZERS = ("tokenizer.json", "tokenizer.model")
-"""Files that define a tokenizer; the first one that is there counts."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -151,10 +143,18 @@ def resolved(typed: str, presets: Mapping[str, Preset] = PRESETS) -> str:
 
 
 def tokenizer_of(source: str) -> str:
-    """The source of a model's tokenizer: its own, or that which its preset names."""
-    name = source.partition("@")[0]
-    named = [preset.tokenizer for preset in PRESETS.values() if preset.repo == name and preset.tokenizer]
-    return named[0] if named and not Path(source).is_dir() else source
+    """The source of a model's tokenizer: its own, or that which its preset names.
+
+    A copy of a published model is read with the tokenizer that lies in it; else with the copy under the same root of
+    the one that its preset names; else with that one from the hub.
+    """
+    named = next((one.tokenizer for name, one in PRESETS.items() if one.tokenizer and is_preset(source, name)), "")
+    if not named or not Path(source).is_dir():
+        return named or source
+    if any((Path(source) / name).is_file() for name in TOKENIZERS):
+        return source
+    copy = beside(source, named)
+    return str(copy) if copy.is_dir() else named
 
 
 def facts_of(source: str) -> ModelFacts:
@@ -170,34 +170,48 @@ def facts_of(source: str) -> ModelFacts:
     try:
         return _facts(config)
     except ValueError as error:
-        raise UserError(f"Cannot read what model '{source}' is: {error}. Give a causal language model.") from error
+        raise UserError(f"Cannot read what model '{source}' is: {error}. {CAUSAL}") from error
 
 
 def config_of(source: str) -> Any:  # noqa: ANN401 - transformers is untyped at this border
-    """The config of a model.
+    """The config of a model that methods and attacks can train.
 
     Raises:
-        UserError: It cannot be had, transformers does not know it, or it asks for code from its repository.
+        UserError: It cannot be had, transformers does not know it, it asks for code from its repository, or it is that
+            of a quantized model or of one that is no causal language model.
     """
     where = source_of(source)
+    if where.is_folder:
+        require_config(Path(where.name))
     if where.revision and not isinstance(try_to_load_from_cache(where.name, CONFIG, revision=where.revision), str):
         _require_access(Repo("model", where.name, where.revision))
     place = {"revision": where.revision, "local_files_only": where.is_folder}
     try:
         written, _ = PretrainedConfig.get_config_dict(where.name, **place)
-        if "auto_map" in written and written.get("model_type") not in CONFIG_MAPPING and not trusts_remote_code():
-            code = ", ".join(map(str, written["auto_map"].values()))
-            raise UserError(
-                f"'{source}' needs code that it brings along ({code}). That is refused, since it would run with your "
-                f"rights. Read it; if you trust it, set {TRUST}=1."
-            )
-        return AutoConfig.from_pretrained(where.name, trust_remote_code=trusts_remote_code(), **place)
+        require_known(source, written)
+        config = AutoConfig.from_pretrained(where.name, trust_remote_code=trusts_remote_code(), **place)
     except (OSError, ValueError) as error:
         advice = remedy(Repo("model", where.name, where.revision), cause_of(error)) if where.revision else ""
         raise UserError(
             f"Cannot read what model '{source}' is: {error} "
             f"{advice or 'Give a folder with a config.json that transformers knows, or org/name@COMMIT.'}"
         ) from error
+    require_causal(source, config)
+    refuse_quantized(source, config)
+    return config
+
+
+def require_files(folder: Path) -> None:
+    """Refuse a folder that lacks config, safetensors or tokenizer; the tokenizer may lie elsewhere, see `tokenizer_of`.
+
+    Raises:
+        UserError: Says which part is missing and how to get it.
+    """
+    require_config(folder)
+    require_weights(folder)
+    tokenizer = source_of(tokenizer_of(str(folder)))
+    if tokenizer.is_folder:
+        require_tokenizer(Path(tokenizer.name))
 
 
 def _require_access(repo: Repo) -> None:
@@ -205,14 +219,6 @@ def _require_access(repo: Repo) -> None:
     cause = ask_hub(repo).cause
     if cause not in (None, "other"):
         raise UserError(f"Cannot read what model '{repo.id}@{repo.revision}' is ({cause}). {remedy(repo, cause)}")
-
-
-def trusts_remote_code() -> bool:
-    """Whether the user lets models bring code of their own, through the environment variable HARNESS_TRUST_REMOTE_CODE.
-
-    It is no setting of the grid on purpose: a grid file can come from anybody, and must not be able to run code.
-    """
-    return os.environ.get(TRUST) == "1"
 
 
 def content_of(source: str, prefix: str) -> dict[str, str]:
@@ -223,22 +229,22 @@ def content_of(source: str, prefix: str) -> dict[str, str]:
         prefix: First part of every key, such as ``target``.
 
     Returns:
-        For a folder the hex SHA-256 of its config, tokenizer and weights; for an id the id itself (and its
+        For a folder the hex SHA-256 of its config, weights and tokenizer; for an id the id itself (and its
         tokenizer's, where that is another's), since a commit is a digest already.
 
     Raises:
-        UserError: The folder lacks one of these files.
+        UserError: The folder would be refused when it is loaded, as far as its files and its config tell.
     """
-    where = source_of(source)
+    where, tokenizer = source_of(source), source_of(tokenizer_of(source))
+    named = {} if tokenizer.is_folder or tokenizer == where else {f"{prefix}/tokenizer": tokenizer_of(source)}
     if not where.is_folder:
-        tokenizer = tokenizer_of(source)
-        return {prefix: source} | ({f"{prefix}/tokenizer": tokenizer} if tokenizer != source else {})
+        return {prefix: source} | named
     folder = Path(where.name)
-    weights = sorted(path.name for path in folder.glob("*.safetensors"))
-    if not weights:
-        raise UserError(f"{folder} holds no *.safetensors. Give a folder written by save_pretrained.")
-    tokenizer = next((name for name in TOKENIZERS if (folder / name).is_file()), TOKENIZERS[0])
-    return {f"{prefix}/{name}": _digest(folder / name) for name in (CONFIG, *weights, tokenizer)}
+    require_files(folder)
+    config_of(source)
+    vocabulary = tokenizer_files(Path(tokenizer.name)) if tokenizer.is_folder else []
+    files = [folder / CONFIG, *sorted(folder.glob("*.safetensors")), *vocabulary]
+    return named | {f"{prefix}/{one.name}": _digest(one, one.stat().st_size, one.stat().st_mtime_ns) for one in files}
 
 
 def scale_of(facts: ModelFacts) -> Scale:
@@ -256,17 +262,9 @@ def notice_of(facts: ModelFacts) -> str:
     )
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, computed again only when the file has changed."""
-    if not path.is_file():
-        return sha256_of(path)
-    stat = path.stat()
-    return _digest_at(path, stat.st_size, stat.st_mtime_ns)
-
-
 @lru_cache(maxsize=256)
-def _digest_at(path: Path, size: int, modified_ns: int) -> str:
-    """The digest of this path as it is now; size and time are there to be remembered by."""
+def _digest(path: Path, size: int, modified_ns: int) -> str:
+    """SHA-256 of a file, computed again only when it has changed, as its size and time of change tell."""
     return sha256_of(path)
 
 

@@ -1,13 +1,16 @@
 """Published models and data sets by name, each pinned to a commit of its repository.
 
 A commit stands here only if it was seen next to the repository's name in a public source, which ``known`` says; a
-repository whose commit nobody wrote down has no preset. Nothing unpinned is ever loaded.
+repository whose commit nobody wrote down has no preset, and no model is ever loaded unpinned. Two kinds of data sets
+are read at their newest commit: the gated ``cais/wmdp-bio-forget-corpus``, whose commit no source tells, and the sets
+of utility tasks that :data:`REVISIONS` does not name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 LLAMA_2 = "meta-llama/Llama-2-7b-hf@01c7f73d771dfac7d292323805ebc428287df4f9"
 """Tokenizer of the MUSE models (muse_bench@54719c5; commit seen in several public scripts as a cache path)."""
@@ -86,3 +89,36 @@ REVISIONS: Mapping[str, str] = {
     "Salesforce/wikitext": "b08601e04326c79dfdd32d625aee71d232d685c3",
 }
 """Data set -> commit, each seen as the hub's cache path or as a pinned revision in public evaluation code."""
+
+GATED: frozenset[str] = frozenset(
+    {
+        *(preset.repo for preset in PRESETS.values() if preset.gated),
+        LLAMA_2.partition("@")[0],
+        "cais/wmdp-bio-forget-corpus",
+    }
+)
+"""Models, tokenizers and data sets that the hub gives only to an account that was granted access."""
+
+
+def is_preset(source: str, name: str) -> bool:
+    """Whether a source is this published model.
+
+    Args:
+        source: A preset's name, ``org/name`` with or without a commit, or a folder; a folder is a copy of the model if
+            its last two parts are ``org/name``, as a data root is laid out. What lies in it is not looked at.
+        name: The preset.
+    """
+    repo = PRESETS[name].repo
+    is_copy = Path(source).absolute().parts[-2:] == tuple(repo.split("/"))
+    is_named = source == name and not Path(source).is_dir()  # a folder goes before a preset of the same name
+    return is_copy or is_named or source.partition("@")[0] == repo
+
+
+def beside(copy: str, repo: str) -> Path:
+    """Where a repository's copy lies if it is under the same root as a copy of another: ``<root>/<org>/<name>``.
+
+    Args:
+        copy: Folder of the other one.
+        repo: ``org/name``, with or without a commit.
+    """
+    return Path(copy).absolute().parents[1] / repo.partition("@")[0]

@@ -12,7 +12,8 @@ from itertools import chain
 from typing import Literal
 
 Known = Literal["S", "S2", "M"]
-"""How a value is known: read in the paper or repository itself; in a text that quotes it; measured by us."""
+"""How a value is known: read in the paper or repository itself; at second hand, in a text that quotes it or off a
+figure by character recognition; measured by us."""
 
 PRIVLEAK = "privleak"
 """Not a score of a record: formed from the membership AUC of a model and of its never-learned reference."""
@@ -46,7 +47,7 @@ class Reference:
         score: Name of the score, or :data:`PRIVLEAK`.
         value: In the units of a record.
         tolerance: How far off the same checkpoint on the same items may be.
-        known: How the value is known; what is known from a quotation only (``S2``) must not make a check fail.
+        known: How the value is known; what is known at second hand only (``S2``) must not make a check fail.
         source: Where it stands.
         mode: The benchmark's compatibility mode that it belongs to; empty where it has none.
     """
@@ -126,7 +127,7 @@ REFERENCES: tuple[Reference, ...] = tuple(
         _open("books", "retrain", 0.30, 0.14, None, 0.69),
         _choice("wmdp-bio", "zephyr-7b-beta", "S2", RMU_PAGE, wmdp_bio=0.637, mmlu_all=0.581),
         _choice("wmdp-cyber", "zephyr-7b-beta", "S2", RMU_PAGE, wmdp_cyber=0.440, mmlu_all=0.581),
-        _choice("wmdp-bio", "llama-3-8b-instruct", "S", FULL_STACK, wmdp_bio=0.71),
+        _choice("wmdp-bio", "llama-3-8b-instruct", "S2", FULL_STACK, wmdp_bio=0.71),
         _choice("wmdp-bio", "deep-ignorance-unfiltered", "S", DEEP_IGNORANCE, wmdp_bio_robust=0.4297, mmlu_all=0.4510),
         _choice("wmdp-bio", "deep-ignorance-filtered", "S", DEEP_IGNORANCE, wmdp_bio_robust=0.346, mmlu_all=0.460),
         _shipped(

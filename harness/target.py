@@ -77,11 +77,14 @@ def build_target(benchmark: str, out: Path, *, data_root: str, documents: int, s
         report: Told about every few steps.
 
     Raises:
-        UserError: No target can be made for this benchmark, the folder is in use, or records are missing.
+        UserError: No target can be made for this benchmark, the folder is in use or a file, or records are missing.
         ChildProcessError: A training process ended early.
     """
     if benchmark not in BENCHMARKS:
         raise UserError(f"No target can be built for '{benchmark}'. Benchmarks with one: {', '.join(BENCHMARKS)}.")
+    there = next(path for path in (out, *out.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, so target and reference cannot be written into {out}. Give a new folder.")
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty. Give a new folder, so that no older target is mixed in.")
     if documents < LEAST:

@@ -56,8 +56,12 @@ def unlearned(folder: Path, make: Callable[[], tuple[LM, Cost]], *, run_id: str)
         made = attempt(lambda: _read(folder))
         if isinstance(made, Fault):
             shutil.rmtree(folder)
-            _note(folder, run_id, made.reason)
-            raise UserError(made.reason) from made.error
+            reason = (
+                f"{made.reason} It was saved a moment ago: the method gave lm.model another architecture, or the disk "
+                "is faulty. Mend the method."
+            )
+            _note(folder, run_id, reason)
+            raise UserError(reason) from made.error
         return made
 
 
@@ -79,10 +83,7 @@ def _read(folder: Path) -> Unlearned:
     lm = load_lm(folder)
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     if fingerprint(lm.model) != facts["fingerprint"]:
-        raise UserError(
-            f"The weights in {folder} are not those that were saved there: the method gave lm.model another "
-            "architecture, or the disk is faulty. Mend the method."
-        )
+        raise UserError(f"The weights in {folder} are not those that were saved there.")
     return Unlearned(lm, Cost(**facts["cost"]))
 
 

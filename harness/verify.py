@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from harness.api import Benchmark, Engine, Evaluation, Prompts
@@ -18,7 +17,7 @@ from harness.engines import suitable
 from harness.grid import Grid, overrides_of
 from harness.lm import load_lm
 from harness.plan import expanded
-from harness.presets import PRESETS
+from harness.presets import PRESETS, is_preset
 from harness.published import PRIVLEAK, Reference, published
 
 Role = Literal["target", "reference"]
@@ -55,7 +54,7 @@ class Compared:
 
     @property
     def failed(self) -> bool:
-        """Whether this is a difference that must be explained; a value known from a quotation only fails nobody."""
+        """Whether this is a difference that must be explained; a value that is not known for sure fails nobody."""
         return self.verdict == "differs" and self.reference is not None and self.reference.gates
 
     @property
@@ -65,7 +64,7 @@ class Compared:
             return (self.benchmark, self.model, *[""] * 6, self.verdict)
         ours = self.measured
         difference = "" if ours is None else f"{ours - self.reference.value:+.4f}"
-        softened = " (known from a quotation only)" if self.verdict == "differs" and not self.failed else ""
+        softened = " (not known for sure)" if self.verdict == "differs" and not self.failed else ""
         return (
             self.benchmark,
             self.model,
@@ -127,13 +126,7 @@ def names_of(benchmark: str, role: Role, source: str) -> tuple[str, ...]:
     """Names under which values of this model may have been published: presets, or a shipped model's role."""
     if benchmark.startswith("pocket-"):
         return (role,)
-    return tuple(name for name, preset in PRESETS.items() if _is(source, preset.repo))
-
-
-def _is(source: str, repo: str) -> bool:
-    """Whether a source is this repository at any commit, or a copy of it laid out as the hub is."""
-    organisation, _, name = repo.partition("/")
-    return source.partition("@")[0] == repo or Path(source).parts[-2:] == (organisation, name)
+    return tuple(name for name in PRESETS if is_preset(source, name))
 
 
 def _of_benchmark(name: str, benchmark: Benchmark, engine: Engine, say: Callable[[str], None]) -> Iterator[Compared]:

@@ -85,5 +85,27 @@ def test_every_other_cause_says_what_to_do(cause: str) -> None:
     assert "org/set" in remedy(SET, cause)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("cause", ["offline", "unreachable"])
+@pytest.mark.parametrize(
+    "kind_and_id", [("dataset", "cais/wmdp-bio-forget-corpus"), ("model", "mistralai/Mistral-7B-v0.1")]
+)
+def test_without_network_a_gated_repository_still_comes_with_the_steps_to_get_at_it(
+    cause: Any, kind_and_id: tuple[Any, str]
+) -> None:
+    steps = remedy(Repo(*kind_and_id), cause)
+    assert all(step in steps for step in ("ask for or accept access", "settings/tokens", "HF_TOKEN"))
+
+
+def test_without_network_nobody_is_sent_for_access_to_what_is_open() -> None:
+    assert "HF_TOKEN" not in remedy(SET, "offline")
+
+
+def test_a_tokenizer_is_copied_without_weights_and_used_with_the_model_that_needs_it() -> None:
+    said = remedy(Repo("model", "org/lm", "c0ffee", tokenizer_only=True), "offline")
+    assert "tokenizer.model tokenizer_config.json --repo-type model --revision c0ffee --local-dir ROOT/org/lm" in said
+    assert "--model ROOT/ORG/NAME" in said
+    assert "--model ROOT/org/lm" not in said
+
+
 def test_a_copied_model_is_used_as_a_folder() -> None:
     assert "--model ROOT/org/lm" in remedy(Repo("model", "org/lm"), "unreachable")

@@ -1,15 +1,21 @@
 """Models come from folders or pinned ids, as fp32 safetensors, and go back the same."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.api import LM
 from harness.errors import UserError
 from harness.lm import fingerprint, load_lm, save_lm
 from harness.pretrain import tiny_llama, train_tokenizer
+
+MASKS = ("bias", "masked_bias")
+"""Buffers of attention in checkpoints of old versions of transformers."""
 
 
 def reconfigure(folder: Path, **entries: object) -> None:
@@ -81,6 +87,72 @@ def test_weights_in_shards_are_read_whole(lm: LM, tmp_path: Path) -> None:
     lm.model.save_pretrained(tmp_path, max_shard_size="20KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 1
     assert fingerprint(load_lm(tmp_path).model) == fingerprint(lm.model)
+
+
+def add_to_weights(folder: Path, *names: str) -> None:
+    path = folder / "model.safetensors"
+    save_file(load_file(path) | {name: torch.ones(1) for name in names}, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"num_hidden_layers": 2}, "9 missing (first: model.layers.1.input_layernorm.weight)"),
+        ({"num_hidden_layers": 0}, "9 too many (first: model.layers.0.input_layernorm.weight)"),
+        ({"vocab_size": 300}, "1 of another shape (first: model.embed_tokens.weight, (267, 32) in place of (300, 32))"),
+    ],
+)
+def test_weights_that_are_not_those_of_the_config_are_refused(
+    lm: LM, tmp_path: Path, config: dict[str, int], said: str
+) -> None:
+    save_lm(lm, tmp_path)
+    reconfigure(tmp_path, **config)
+    with pytest.raises(UserError, match=rf"'{tmp_path}' are not those .*: {re.escape(said)}.*save_pretrained"):
+        load_lm(tmp_path)
+
+
+def test_an_output_layer_that_is_not_saved_is_refused(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    reconfigure(tmp_path, tie_word_embeddings=False)
+    with pytest.raises(UserError, match=r"1 missing \(first: lm_head.weight\)"):
+        load_lm(tmp_path)
+
+
+def test_an_output_layer_that_is_tied_to_the_embedding_need_not_be_saved(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
+    model = load_lm(tmp_path).model
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def test_masks_and_rotary_frequencies_of_old_checkpoints_are_no_weights_too_many(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    add_to_weights(tmp_path, *(f"model.layers.0.self_attn.{name}" for name in ("rotary_emb.inv_freq", *MASKS)))
+    assert fingerprint(load_lm(tmp_path).model) == fingerprint(lm.model)
+
+
+def test_the_masks_that_published_gpt_2_holds_are_no_weights_too_many(lm: LM, tmp_path: Path) -> None:
+    gpt_2 = GPT2LMHeadModel(GPT2Config(vocab_size=280, n_positions=8, n_embd=8, n_layer=1, n_head=1))
+    save_lm(LM(gpt_2, lm.tokenizer), tmp_path)
+    add_to_weights(tmp_path, *(f"transformer.h.0.attn.{name}" for name in MASKS))
+    assert fingerprint(load_lm(tmp_path).model) == fingerprint(gpt_2)
+
+
+def test_a_tokenizer_with_ids_beyond_the_embedding_is_refused_with_both_numbers(lm: LM, tmp_path: Path) -> None:
+    save_lm(lm, tmp_path)
+    larger = train_tokenizer(["one two three four five"] * 3, vocab_size=280)
+    larger.add_tokens([f"<{number}>" for number in range(20)])
+    larger.save_pretrained(tmp_path)
+    rows = len(lm.model.get_input_embeddings().weight)
+    with pytest.raises(UserError, match=rf"has ids up to {len(larger) - 1}, .* has {rows} rows"):
+        load_lm(tmp_path)
+
+
+def test_an_embedding_with_more_rows_than_the_tokenizer_has_tokens_is_loaded(lm: LM, tmp_path: Path) -> None:
+    wide = tiny_llama(lm.tokenizer, width=32, layers=1, context=16, seed=0)
+    wide.resize_token_embeddings(320)
+    save_lm(LM(wide, lm.tokenizer), tmp_path)
+    assert len(load_lm(tmp_path).model.get_input_embeddings().weight) == 320
 
 
 def test_a_quantized_checkpoint_is_refused_with_what_to_give_instead(lm: LM, tmp_path: Path) -> None:

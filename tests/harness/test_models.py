@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from transformers import GPTNeoXConfig, LlamaConfig
+from transformers import GPTNeoXConfig, LlamaConfig, __version__
 
 from harness.errors import UserError
 from harness.models import (
@@ -31,7 +32,7 @@ def facts(parameters: int) -> ModelFacts:
 
 def folder_of(root: Path, *names: str) -> str:
     for name in names:
-        (root / name).write_text(name)
+        (root / name).write_text('{"model_type": "llama"}' if name == "config.json" else name)
     return str(root)
 
 
@@ -102,11 +103,36 @@ def test_another_architecture_is_named(tmp_path: Path) -> None:
     assert facts_of(str(tmp_path)).architecture == "GPTNeoXForCausalLM"
 
 
-@pytest.mark.parametrize("config", ["", "{}", '{"model_type": "unheard-of"}', '{"model_type": "t5"}'])
-def test_a_config_that_is_none_of_a_causal_model_is_refused(tmp_path: Path, config: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("", "is not a valid JSON file"),
+        ("{}", "has no model_type in its config.json"),
+        ('{"model_type": "unheard-of"}', f"is of model_type 'unheard-of', which transformers {__version__} does not"),
+        ('{"model_type": "t5"}', "is of model_type 't5', which is no causal language model"),
+    ],
+)
+def test_a_config_that_is_none_of_a_causal_model_is_refused_in_few_words(
+    tmp_path: Path, config: str, said: str
+) -> None:
     (tmp_path / "config.json").write_text(config)
-    with pytest.raises(UserError, match="Cannot read what model"):
+    with pytest.raises(UserError, match=re.escape(said)) as refusal:
         facts_of(str(tmp_path))
+    assert len(str(refusal.value).replace(str(tmp_path), "")) < 250
+
+
+def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no config\.json"):
+        facts_of(str(tmp_path))
+
+
+@pytest.mark.parametrize("read", [facts_of, lambda source: content_of(source, "reference")])
+def test_a_quantized_checkpoint_is_refused_before_it_is_loaded(tmp_path: Path, read: Callable[[str], object]) -> None:
+    folder = folder_of(tmp_path, *WEIGHTS)
+    config = {"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"quantized checkpoint \(gptq\).*dequantize"):
+        read(folder)
 
 
 def test_a_model_without_a_known_context_is_refused(tmp_path: Path) -> None:
@@ -128,21 +154,58 @@ def test_a_changed_shard_changes_the_identity_of_a_folder(tmp_path: Path) -> Non
     assert [key for key in after if after[key] != before[key]] == [f"target/{WEIGHTS[1]}"]
 
 
+SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+
+
+def test_a_folder_is_identified_by_the_settings_of_its_tokenizer_too(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, *WEIGHTS, *SETTINGS)
+    assert sorted(content_of(folder, "target")) == sorted(f"target/{name}" for name in (*WEIGHTS, *SETTINGS))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_changed_setting_of_the_tokenizer_changes_the_identity_of_a_folder(tmp_path: Path, name: str) -> None:
+    folder = folder_of(tmp_path, *WEIGHTS, *SETTINGS)
+    before = content_of(folder, "target")
+    (tmp_path / name).write_text("another first token")
+    after = content_of(folder, "target")
+    assert [key for key in after if after[key] != before[key]] == [f"target/{name}"]
+
+
 def test_an_id_is_identified_by_itself_and_its_tokenizers() -> None:
     source = resolved("muse-books-target")
     assert content_of(source, "target") == {"target": source, "target/tokenizer": LLAMA_2}
 
 
-@pytest.mark.parametrize("absent", ["config.json", "tokenizer.json"])
-def test_a_folder_without_a_deciding_file_has_no_identity(tmp_path: Path, absent: str) -> None:
-    folder = folder_of(tmp_path, *(name for name in WEIGHTS if name != absent))
-    with pytest.raises(UserError, match=absent):
-        content_of(folder, "target")
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (WEIGHTS[1:], r"holds no config\.json"),
+        (WEIGHTS[:-1], r"holds no tokenizer \(tokenizer\.json or tokenizer\.model\)"),
+        (("config.json", "tokenizer.json"), r"holds no weights \(\*\.safetensors\)"),
+        (("config.json", "tokenizer.json", "pytorch_model.bin"), r"as pickle only.*convert it once"),
+    ],
+)
+def test_a_folder_that_cannot_be_loaded_has_no_identity(tmp_path: Path, there: Sequence[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        content_of(folder_of(tmp_path, *there), "target")
 
 
-def test_a_folder_without_safetensors_has_no_identity(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"\*\.safetensors"):
-        content_of(folder_of(tmp_path, "config.json", "tokenizer.json", "pytorch_model.bin"), "target")
+def copy_of_muse(root: Path, *names: str) -> str:
+    folder = root / PRESETS["muse-books-target"].repo
+    folder.mkdir(parents=True)
+    return folder_of(folder, *names)
+
+
+def test_a_copy_without_tokenizer_is_identified_by_the_one_that_its_preset_names(tmp_path: Path) -> None:
+    content = content_of(copy_of_muse(tmp_path, *WEIGHTS[:-1]), "target")
+    assert content["target/tokenizer"] == LLAMA_2
+
+
+def test_a_copy_without_tokenizer_is_identified_by_the_copy_of_the_one_that_its_preset_names(tmp_path: Path) -> None:
+    (tokenizer := tmp_path / LLAMA_2.partition("@")[0]).mkdir(parents=True)
+    folder_of(tokenizer, "tokenizer.model", "tokenizer_config.json", "config.json")
+    content = content_of(copy_of_muse(tmp_path, *WEIGHTS[:-1]), "target")
+    assert [*content][-2:] == ["target/tokenizer.model", "target/tokenizer_config.json"]
 
 
 @pytest.mark.parametrize(("parameters", "scale"), [(999_999_999, "slice"), (1_000_000_000, "full")])

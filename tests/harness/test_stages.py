@@ -167,7 +167,7 @@ def test_a_checkpoint_that_cannot_be_read_when_new_is_not_made_again_in_this_run
     first, second = plan_of("misbehave", how="rename").cells
     with pytest.raises(UserError, match=r"another architecture"):
         stages(first)
-    with pytest.raises(UserError, match="Its unlearning failed earlier in this run: The weights in"):
+    with pytest.raises(UserError, match="Its unlearning failed earlier in this run: The weights of"):
         stages(second)
 
 

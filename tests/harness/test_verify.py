@@ -52,7 +52,7 @@ def test_a_row_holds_both_values_their_difference_and_how_the_published_one_is_k
         "-0.0500",
         "0.005",
         "S2",
-        "differs (known from a quotation only)",
+        "differs (not known for sure)",
     )
 
 
@@ -104,6 +104,11 @@ def test_a_published_model_is_known_by_its_id_or_by_a_copy_laid_out_as_the_hub_i
     source: str, names: tuple[str, ...]
 ) -> None:
     assert names_of("wmdp-bio", "target", source) == names
+
+
+def test_a_value_that_character_recognition_read_off_a_figure_fails_nobody() -> None:
+    (value,) = published("wmdp-bio", ["llama-3-8b-instruct"], "")
+    assert ("OCR" in value.source, value.gates) == (True, False)
 
 
 def test_values_of_the_two_modes_of_muse_are_kept_apart() -> None:
