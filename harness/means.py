@@ -1,10 +1,12 @@
-"""How a run is executed; nothing here changes a number. Light, because `harness plan` asks it too."""
+"""How a run is executed; nothing here changes a number. No session in it, because `harness plan` asks it too."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from typing import Literal
+
+import torch
 
 ExecutorName = Literal["pool", "subprocess", "in-process"]
 
@@ -32,9 +34,7 @@ def workers_of(means: Means) -> int:
 
 
 def on_gpu() -> bool:
-    """Whether there is a CUDA device; torch is asked, which takes a second to import."""
-    import torch  # noqa: PLC0415
-
+    """Whether there is a CUDA device."""
     return torch.cuda.is_available()
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.api import STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
+from harness.api import BY_OTHER, STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
 from harness.cell import Cell, Spec, digest
 
 SCHEMA = 2
@@ -175,6 +175,7 @@ def measured(record: Record) -> Record:
 
 
 __all__ = [
+    "BY_OTHER",
     "SCHEMA",
     "AttackCard",
     "BenchmarkCard",

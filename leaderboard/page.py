@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.api import BY_OTHER
-from harness.record import Provenance, Record, Score
+from harness.record import BY_OTHER, Provenance, Record, Score
 from leaderboard.board import SECTIONS, Board, Outcome, Section
 from leaderboard.export import slug
 from leaderboard.figures import Scatter, Strip, scatter, strip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.api import BY_OTHER
-from harness.record import Measurement, Score
+from harness.record import BY_OTHER, Measurement, Score
 from leaderboard.board import Row
 from leaderboard.knowledge import Read, Value, mean
 

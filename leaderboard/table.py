@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.api import BY_OTHER
-from harness.record import Family, Measurement
+from harness.record import BY_OTHER, Family, Measurement
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.knowledge import Draws, Gauge, Ruler, Value, mean, value_of
 from leaderboard.secondary import leak, leak_names, passes_of, scores_of

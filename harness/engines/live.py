@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from harness.api import LM
+from harness.engines.asked import next_token, read_next
 from harness.engines.canary import Canary, Readings, Table
 from harness.errors import UserError
 from harness.faults import Fault, attempt
@@ -220,34 +221,6 @@ def served_config(lm: LM) -> dict[str, object]:
     passing = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "architectures"}
     config: dict[str, object] = lm.model.config.to_dict()
     return {key: value for key, value in config.items() if key not in passing}
-
-
-def next_token(candidates: Sequence[int]) -> dict[str, Any]:
-    """Sampling parameters that ask for the next token's log-probability of these ids, never of the top few."""
-    return {
-        "max_tokens": 1,
-        "logprobs": len(candidates),
-        "logprob_token_ids": list(candidates),
-        "detokenize": False,
-    }
-
-
-def read_next(output: Any, candidates: Sequence[int]) -> list[float]:  # noqa: ANN401 - vLLM is untyped at this border
-    """The log-probabilities (nats) that were asked for by id."""
-    told = output.outputs[0].logprobs[0]
-    missing = [token for token in candidates if token not in told]
-    if missing:
-        raise ValueError(f"vLLM left out the log-probability of tokens {missing}, which were asked for by id.")
-    return [told[token].logprob for token in candidates]
-
-
-def read_prompt(output: Any, ids: Sequence[int], count: int) -> tuple[list[float], list[int]]:  # noqa: ANN401 - as above
-    """Log-probabilities (nats) and ranks of the last ``count`` tokens of a prompt, which were asked for flat."""
-    told = output.prompt_logprobs
-    first = len(told.token_ids) - count
-    if list(told.token_ids[first:]) != list(ids[len(ids) - count :]):
-        raise ValueError(f"vLLM told the log-probabilities of other tokens than the {count} that were asked for.")
-    return list(told.logprobs[first:]), list(told.ranks[first:])
 
 
 def _write(lm: LM, folder: str, dtype: str) -> None:

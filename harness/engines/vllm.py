@@ -15,8 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 from harness.api import LM, param
 from harness.cell import digest
+from harness.engines.asked import next_token, read_next, read_prompt
 from harness.engines.encoding import Encoder, Ids
-from harness.engines.live import LiveEngine, Settings, next_token, read_next, read_prompt, served_config
+from harness.engines.live import LiveEngine, Settings, served_config
 from harness.errors import UserError
 from harness.lm import fingerprint
 
