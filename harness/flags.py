@@ -23,12 +23,15 @@ def grid_of(
         typed: Key of the grid -> text; None where nothing was typed.
         pairs: ``kind.name.field=value``.
         places: Field that several benchmarks have (``model``, ``data_root``) -> value for all chosen ones that have it.
+
+    Raises:
+        UserError: The file or a flag is wrong, or a field is given that no chosen benchmark has.
     """
     flags = {key: value for key, value in typed.items() if value is not None}
     settings = settings_of(pairs, example="method.npo.beta=0.2")
     grid = read_grid(path, {**flags, "set": settings})
     given: dict[str, str | tuple[str, ...]] = {field: value for field, value in places.items() if value is not None}
-    given |= {"utility": grid.utility} if grid.utility else {}
+    given |= {"utility": _utility(grid)} if "utility" in grid.model_fields_set else {}
     placed = {key: value for field, text in given.items() for key, value in _placed(grid, field, text).items()}
     return grid.model_copy(update={"overrides": {**placed, **grid.overrides}})
 
@@ -60,6 +63,20 @@ def settings_of(pairs: Sequence[str], *, example: str) -> dict[str, str]:
             raise UserError(f"--set {pair} is not of the form key=value. Write for example --set {example}.")
         settings[key.strip()] = value.strip()
     return settings
+
+
+def _utility(grid: Grid) -> tuple[str, ...]:
+    """The utility tasks in one order, each once, so that one choice of tasks has one identity.
+
+    Raises:
+        UserError: None is named.
+    """
+    if not grid.utility:
+        raise UserError(
+            "The flag --utility, or the grid's key 'utility', names no task, so what unlearning costs would not be "
+            "seen. Name one, such as mmlu, or leave it out for the benchmark's own."
+        )
+    return tuple(sorted(set(grid.utility)))
 
 
 def _placed(grid: Grid, field: str, value: str | tuple[str, ...]) -> dict[str, str | tuple[str, ...]]:

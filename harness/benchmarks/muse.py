@@ -10,29 +10,30 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Item, Prompts, param
 from harness.benchmarks import muse_scores
+from harness.benchmarks.model_pair import Pair, pair_of, preset_for
+from harness.benchmarks.muse_limits import require_room
 from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Request, places_of
-from harness.benchmarks.muse_sheets import Mode
+from harness.benchmarks.muse_sheets import Mode, readings_of, sheets_of
 from harness.benchmarks.muse_world import World, world_of
 from harness.errors import UserError
-from harness.models import ModelFacts, Need, content_of, facts_of, notice_of, resolved, scale_of, source_of
-from harness.presets import PRESETS, REVISIONS
+from harness.models import ModelFacts, Need, content_of, facts_of, notice_of, scale_of, source_of
+from harness.presets import GATED, REVISIONS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 DESCRIPTION = "target.json"
 """Beside ``target`` and ``reference``, as `harness target build` writes it: what they were taught."""
-PAIR = ("target", "reference")
 MODES = ("paper", "openunlearning")
 PIECE_WORDS = 1200
 """A chunk of MUSE, 2,048 tokens, has 1,351 words on average in News and 1,284 in Books (551,113 words in 408 chunks and
 714,000 in 556: spec D.2); so many words nearly always stay below 2,048 tokens."""
 SMALL_PIECE_WORDS = 300
 """For models below 1e9 parameters, whose presets read 512 tokens: 1.7 tokens a word (measured with 4,096 entries)."""
-SMALL = "small"
-"""Presets of methods and attacks for any benchmark's small models."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class MUSENews:
 
     def preset(self) -> str:
         """Presets for a model of this size."""
-        return _preset(NEWS, self._models())
+        return preset_for(NEWS.name, self.target())
 
     def continues(self) -> MUSENews | None:
         """The request before this one."""
@@ -108,7 +109,11 @@ class MUSENews:
         """Splits and models to be there."""
         return _needs(NEWS, self.data_root, self._models(), Request(self.scale, self.requests))
 
-    def _models(self) -> _Models:
+    def require_room(self, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+        """Refuse a model that reads fewer tokens than a record and its answer take, before it is loaded."""
+        _require_room(self._world(), self.mode, _Reader(tokenizer, context))
+
+    def _models(self) -> Pair:
         return _models(NEWS, self.model, self.reference_model)
 
     def _world(self) -> World:
@@ -167,44 +172,34 @@ class MUSEBooks:
 
     def preset(self) -> str:
         """Presets for a model of this size."""
-        return _preset(BOOKS, self._models())
+        return preset_for(BOOKS.name, self.target())
 
     def needs(self) -> Sequence[Need]:
         """Splits and models to be there."""
         return _needs(BOOKS, self.data_root, self._models(), Request())
 
-    def _models(self) -> _Models:
+    def require_room(self, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+        """Refuse a model that reads fewer tokens than a record and its answer take, before it is loaded."""
+        _require_room(self._world(), self.mode, _Reader(tokenizer, context))
+
+    def _models(self) -> Pair:
         return _models(BOOKS, self.model, self.reference_model)
 
     def _world(self) -> World:
         return world_of(BOOKS, self.data_root, Request(), _piece_words(facts_of(self.target())))
 
 
-@dataclass(frozen=True)
-class _Models:
-    """Sources of target and reference, and what the target's folder says of itself."""
-
-    target: str
-    reference: str | None
-    learned: str = ""
-
-
-def _models(corpus: Corpus, model: str, reference: str) -> _Models:
-    """Resolve what was typed: a folder may hold both models, and a published target has a published reference."""
-    typed = model or f"{corpus.name}-target"
-    pair = Path(typed)
-    if (pair / PAIR[0]).is_dir():
-        own = str(pair / PAIR[1]) if (pair / PAIR[1]).is_dir() else None
-        return _Models(str(pair / PAIR[0]), resolved(reference) if reference else own, _learned(pair / DESCRIPTION))
-    preset = f"{corpus.name}-target"
-    is_published = typed.partition("@")[0] in (preset, PRESETS[preset].repo)
-    never_learned = reference or (f"{corpus.name}-retrain" if is_published else "")
-    return _Models(resolved(typed), resolved(never_learned) if never_learned else None)
+def _models(corpus: Corpus, model: str, reference: str) -> Pair:
+    """Resolve what was typed; without a model the published target, which brings its retrained model."""
+    published = f"{corpus.name}-target"
+    pair = pair_of(model or published, reference, {published: f"{corpus.name}-retrain"})
+    _learned(pair)  # a description that cannot be read is refused here, and not when a card is written
+    return pair
 
 
-def _learned(path: Path) -> str:
-    """What a built target was taught, in words."""
-    if not path.is_file():
+def _learned(models: Pair) -> str:
+    """What a built target was taught, in words; empty for any other."""
+    if models.folder is None or not (path := models.folder / DESCRIPTION).is_file():
         return ""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["learned"])
@@ -219,11 +214,7 @@ def _piece_words(facts: ModelFacts) -> int:
     return PIECE_WORDS if scale_of(facts) == "full" else SMALL_PIECE_WORDS
 
 
-def _preset(corpus: Corpus, models: _Models) -> str:
-    return corpus.name if scale_of(facts_of(models.target)) == "full" else SMALL
-
-
-def _identity(models: _Models, world: World) -> dict[str, str]:
+def _identity(models: Pair, world: World) -> dict[str, str]:
     never_learned = content_of(models.reference, "reference") if models.reference else {"reference": "none"}
     return {
         "texts": world.digest(),
@@ -249,21 +240,34 @@ def _solved(item: Item) -> Item:
     return Item(item.prompt.removesuffix(" "), " " + item.answer)
 
 
-def _needs(corpus: Corpus, data_root: str, models: _Models, request: Request) -> list[Need]:
-    sources = dict.fromkeys(source for source in (models.target, models.reference) if source)
+def _needs(corpus: Corpus, data_root: str, models: Pair, request: Request) -> list[Need]:
+    sources = dict.fromkeys(models.sources().values())
     names = places_of(corpus, data_root, request)
-    gated = {preset.repo for preset in PRESETS.values() if preset.gated}
     return [
         *(Need("dataset", n.dataset, n.config, n.split, REVISIONS[n.dataset]) for n in names),
-        *(Need("model", source, gated=source.partition("@")[0] in gated) for source in sources),
+        *(Need("model", source, gated=source.partition("@")[0] in GATED) for source in sources),
     ]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What a model reads, without the model: all that is asked of an engine to tell whether there is room."""
+
+    tokenizer: PreTrainedTokenizerBase
+    context_length: int
+
+
+def _require_room(world: World, mode: Mode, reader: _Reader) -> None:
+    sheets = sheets_of(world, mode, reader.tokenizer)
+    texts = [[read.text for read in part] for part in readings_of(world, mode, reader.tokenizer, before="")]
+    require_room(cast(Engine, reader), Prompts(), sheets, texts)
 
 
 def _spelt(mode: Mode) -> str:
     return "" if mode == "paper" else " (OpenUnlearning's definitions)"
 
 
-def _card(corpus: Corpus, title: str, models: _Models, world: World) -> BenchmarkCard:
+def _card(corpus: Corpus, title: str, models: Pair, world: World) -> BenchmarkCard:
     facts = facts_of(models.target)
     origin = dict(world.origin)
     stand_ins = (
@@ -274,8 +278,7 @@ def _card(corpus: Corpus, title: str, models: _Models, world: World) -> Benchmar
     source = source_of(models.target)
     published = "" if source.is_folder else f", {source.name}"
     told = f"{facts.architecture} of {facts.parameters / 1e6:.4g} million parameters{published}"
-    taught = (models.learned,) if models.learned else ()
-    notes = (*NOTES, UTILITY + corpus.overlap, stand_ins, *taught)
+    notes = (*NOTES, UTILITY + corpus.overlap, stand_ins, *filter(None, (world.remark, _learned(models))))
     return BenchmarkCard(title, scale_of(facts), told, notice_of(facts), notes)
 
 
@@ -286,7 +289,7 @@ UTILITY = (
 NOTES = (
     "VerbMem: ROUGE-L F1 between 128 greedy tokens after a passage's beginning and the passage's continuation. "
     "KnowMem: ROUGE-L F1 of short greedy answers after ten solved questions. Both on test items; scores whose names "
-    "begin with muse_ are over all 100 records, dev items included, as papers report them.",
+    "begin with muse_ are over all records, dev items included, as papers report them.",
     "Membership: AUC is the chance that a forget text looks more member-like by Min-40% than one that was never "
     "trained; MUSE reports one minus this number, and PrivLeak is formed against the reference model. Over 100 + 100 "
     "texts its standard deviation is .04 at one half, which is 8 points of PrivLeak.",

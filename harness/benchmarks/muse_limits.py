@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.api import Engine, Prompts
+from harness.benchmarks.muse_records import PARTS
 from harness.benchmarks.muse_sheets import OPEN_PROMPT_TOKENS, Sheet
 from harness.errors import UserError
 
@@ -29,7 +30,7 @@ def require_room(engine: Engine, prompts: Prompts, sheets: Sequence[Sheet], text
         engine: Serves the model.
         prompts: Text around every question.
         sheets: What the model continues.
-        texts: What it reads: membership texts of forget, hold-out and retain set.
+        texts: What it reads: membership texts of forget, hold-out and retain set, as far as they are read.
 
     Raises:
         UserError: A record and what is to be written after it are longer than the model's context.
@@ -78,7 +79,7 @@ def _lengths(
         asked = [prompts.before + question.prompt + prompts.after for question in sheet.questions]
         for index, count in enumerate(_tokens(engine, asked)):
             yield f"{sheet.family.name} {index}", count + sheet.family.max_tokens
-    for name, part in zip(("forget", "holdout", "retain"), texts, strict=True):
+    for name, part in zip(PARTS, texts, strict=True):
         for index, count in enumerate(_tokens(engine, [prompts.before + text for text in part])):
             yield f"privleak/{name} {index}", count
 

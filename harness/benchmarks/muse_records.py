@@ -5,7 +5,7 @@ The hub holds every split. A data root may hold fewer; a split that nothing can 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,22 @@ Place = tuple[str, str]
 FORGET: Place = ("raw", "forget")
 RETAIN: tuple[Place, ...] = (("raw", "retain1"), ("privleak", "retain"))
 """Texts for the regulariser: retain1 in MUSE (spec B.2, training recipe); else the member texts of the retain set."""
-LAST = 4
-"""MUSE-News has four folds (spec D.1)."""
+HOLDOUT: Place = ("raw", "holdout")
+"""Texts of the same kind that no model learned. Nothing stands in for them: a published target has learned every fold
+of the sustainability series, as each is to be forgotten in its turn, and all hold-out texts of PrivLeak are scored."""
+PARTS = ("forget", "holdout", "retain")
+"""Splits of the membership texts."""
+QUESTIONS = 100
+"""Records of every split that is scored, in News and Books (spec D.1)."""
+SOLVED = 10
+"""Solved questions that stand before every question (spec D.1); prompts and cards say ten."""
+COUNTS: Mapping[Place, int] = {
+    ("verbmem", "forget"): QUESTIONS,
+    **{("knowmem", f"{part}_qa"): QUESTIONS for part in ("forget", "retain")},
+    **{("knowmem", f"{part}_qa_icl"): SOLVED for part in ("forget", "retain")},
+    **{("privleak", part): QUESTIONS for part in PARTS},
+}
+"""How many records MUSE has where a number is part of what is measured."""
 WIKITEXT = SplitName("Salesforce/wikitext", "wikitext-2-raw-v1", "train")
 QUESTION, ANSWER, ANSWERED = "Question: ", "\nAnswer: ", "\n\n"
 """What stands before a question, before its answer and after a solved one (muse_bench@54719c5 knowmem/get_rouge_qa.py).
@@ -38,7 +52,6 @@ class Corpus:
         name: Of the benchmark.
         dataset: Id on the hub.
         title: For a heading.
-        near: Where texts of the same kind that no model learned are, in order of preference.
         by_article: Whether a raw document is one article, which is split as a whole; a book is split by piece.
         overlap: How far the utility questions are about the forget set too (spec D.2, by literal answers).
     """
@@ -46,7 +59,6 @@ class Corpus:
     name: str
     dataset: str
     title: str
-    near: tuple[Place, ...]
     by_article: bool
     overlap: str
 
@@ -55,7 +67,6 @@ NEWS = Corpus(
     "muse-news",
     "muse-bench/MUSE-News",
     "MUSE-News",
-    near=(("raw", "holdout"), ("sust", "forget_4")),
     by_article=True,
     overlap="39 of 100 retained answers also stand in the forget set.",
 )
@@ -63,7 +74,6 @@ BOOKS = Corpus(
     "muse-books",
     "muse-bench/MUSE-Books",
     "MUSE-Books",
-    near=(("raw", "holdout"),),
     by_article=False,
     overlap="51 of 100 retained answers also stand in the forget set, and 82 in the regulariser's text.",
 )
@@ -88,11 +98,6 @@ class Request:
     def so_far(self) -> list[Place]:
         """All documents that a model was to forget when this request is done."""
         return [_fold(k) for k in range(1, self.requests + 1)] if self.requests else self.now()
-
-    @property
-    def is_last(self) -> bool:
-        """Whether no fold is left that is not to be forgotten."""
-        return max(self.scale, self.requests) == LAST
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,9 @@ class Records:
         found = self._load(("knowmem", split), ("question", "answer"), is_text("question", "answer"))
         return [Item(f"{QUESTION}{record['question']}{ANSWER}", record["answer"]) for record in found]
 
-    def near(self, corpus: Corpus, request: Request) -> Place | None:
-        """Hold-out texts, or else the last fold as long as it is not to be forgotten itself, or else nothing."""
-        return self.first_of([place for place in corpus.near if place[0] != "sust" or not request.is_last])
+    def near(self) -> Place | None:
+        """Texts of the same kind that no model learned, or nothing."""
+        return self.first_of([HOLDOUT])
 
     def retain(self) -> Place:
         """Texts for the regulariser; without any, MUSE's own place, so that loading it says what is missing."""
@@ -136,7 +141,12 @@ class Records:
 
     def _load(self, place: Place, columns: Sequence[str], check: Check) -> list[dict[str, Any]]:
         name, revision = SplitName(self.dataset, *place), REVISIONS[self.dataset]
-        return load_split(name, columns=columns, data_root=self.data_root, check=check, revision=revision)
+        count = None if self._may_differ(place) else COUNTS.get(place)
+        return load_split(name, columns=columns, data_root=self.data_root, check=check, revision=revision, count=count)
+
+    def _may_differ(self, place: Place) -> bool:
+        """Whether another number of records is only remarked on: so for what is scored under a data root."""
+        return bool(self.data_root) and COUNTS.get(place) != SOLVED
 
 
 def has_split(name: SplitName, data_root: str) -> bool:
@@ -153,11 +163,11 @@ def has_split(name: SplitName, data_root: str) -> bool:
 def places_of(corpus: Corpus, data_root: str, request: Request) -> list[SplitName]:
     """Every split that is read for a request."""
     records = Records(corpus.dataset, data_root)
-    near = records.near(corpus, request)
+    near = records.near()
     places = [
         *(FORGET, records.retain(), ("verbmem", "forget"), *request.so_far(), *([near] if near else [])),
         *(("knowmem", split) for split in ("forget_qa", "forget_qa_icl", "retain_qa", "retain_qa_icl")),
-        *(("privleak", split) for split in ("forget", "holdout", "retain")),
+        *(("privleak", split) for split in PARTS),
     ]
     own = [SplitName(corpus.dataset, *place) for place in dict.fromkeys(places)]
     return [*own, WIKITEXT] if has_split(WIKITEXT, data_root) else own

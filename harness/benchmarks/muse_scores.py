@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.api import BY_OTHER, Axis, Engine, Evaluation, Prompts, Score, Split
+from harness.api import BY_OTHER, Axis, Engine, Evaluation, Prompts, Score
 from harness.benchmarks.muse_limits import remarks_on, require_room
-from harness.benchmarks.muse_sheets import Mode, Sheet, sheets_of
-from harness.benchmarks.muse_world import World
+from harness.benchmarks.muse_sheets import OPEN_TEXT_TOKENS, Mode, Reading, Sheet, readings_of, sheets_of
+from harness.benchmarks.muse_world import SPLITS, World
 from harness.metrics.membership import Auc, auc, min_k
 from harness.metrics.rouge import rouge_l
 
 SHARE = 0.4
 """K of Min-K%: the headline of MUSE (muse_bench@54719c5 privleak/get_ppl_utils.py)."""
-OPEN_TEXT_TOKENS = 2048
-SPLITS: tuple[Split, ...] = ("dev", "test")
 MEMBERSHIP = ("min_k_auc", "min_k_auc" + BY_OTHER, "retain_auc")
 
 
@@ -37,8 +35,9 @@ def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts, *, atta
     Raises:
         UserError: A prompt with its answer, or a membership text, is longer than the model can read.
     """
-    sheets, texts = sheets_of(world, mode, engine.tokenizer), world.membership()
-    require_room(engine, prompts, sheets, texts)
+    sheets = sheets_of(world, mode, engine.tokenizer)
+    texts = readings_of(world, mode, engine.tokenizer, before=prompts.before)
+    require_room(engine, prompts, sheets, [[reading.text for reading in part] for part in texts])
     written = [_written(engine, prompts, sheet) for sheet in sheets]
     empty = [float(not output.strip()) for outputs in written for output in outputs]
     scores: dict[str, Score] = {}
@@ -50,17 +49,24 @@ def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts, *, atta
     return Evaluation(
         scores,
         dict.fromkeys(MEMBERSHIP, AFTER_ATTACK) if attacked else {},
-        tuple(remarks_on(sheets, engine.tokenizer, empty=int(sum(empty)))),
+        (*filter(None, [world.remark]), *remarks_on(sheets, engine.tokenizer, empty=int(sum(empty)))),
     )
 
 
-def counted(logprobs: Sequence[float], mode: Mode) -> Sequence[float]:
-    """The token log-probabilities of a text that count for Min-K: all, or those of 2,048 tokens but for the last.
+def counted(logprobs: Sequence[float], mode: Mode, *, is_cut: bool = False) -> Sequence[float]:
+    """The token log-probabilities of a text that count for Min-K: all, or at most 2,047 without the text's last.
 
     OpenUnlearning takes the last labelled token for an EOS and drops it, which it is not (open-unlearning@d3d7cf9
     src/evals/metrics/utils.py).
+
+    Args:
+        logprobs: Of every token that was read, nats.
+        mode: Whose definitions.
+        is_cut: The text goes on after what was read, so its last token is not among them.
     """
-    return logprobs if mode == "paper" else logprobs[:OPEN_TEXT_TOKENS][:-1]
+    if mode == "paper":
+        return logprobs
+    return logprobs[: OPEN_TEXT_TOKENS - 1] if is_cut else logprobs[:-1]
 
 
 def _written(engine: Engine, prompts: Prompts, sheet: Sheet) -> list[str]:
@@ -80,10 +86,13 @@ def _scores_of(sheet: Sheet, outputs: Sequence[str], *, stem: bool) -> dict[str,
     return found
 
 
-def _membership(engine: Engine, prompts: Prompts, texts: Sequence[Sequence[str]], mode: Mode) -> dict[str, Score]:
+def _membership(engine: Engine, prompts: Prompts, texts: Sequence[Sequence[Reading]], mode: Mode) -> dict[str, Score]:
     """AUC of Min-40% between forget and hold-out texts and, as a check on both, between retained and hold-out texts."""
-    pairs = [(prompts.before, text) for part in texts for text in part]
-    values = iter([min_k(counted(row, mode), SHARE) for row in engine.loglikelihood(pairs)])
+    readings = [reading for part in texts for reading in part]
+    rows = engine.loglikelihood([(prompts.before, reading.text) for reading in readings])
+    values = iter(
+        [min_k(counted(row, mode, is_cut=reading.is_cut), SHARE) for row, reading in zip(rows, readings, strict=True)]
+    )
     members, others, retained = ([next(values) for _ in part] for part in texts)
     return auc_scores("min_k_auc", members, others) | {"retain_auc": auc_score(auc(retained, others), "diagnostic")}
 

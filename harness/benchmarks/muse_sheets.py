@@ -24,6 +24,10 @@ STOPS = ("\n\n", "\nQuestion", "Question:")
 """An answer ends before the first of these (muse_bench@54719c5 knowmem/get_rouge_qa.py)."""
 OPEN_PROMPT_TOKENS = 512
 """Ten-shot prompts are cut to this, on the tokenizer's own side (open-unlearning@d3d7cf9 src/data/utils.py)."""
+OPEN_TEXT_TOKENS = 2048
+"""Membership texts are read up to this, BOS included (open-unlearning@d3d7cf9 configs/data/datasets/MUSE_*.yaml)."""
+STEPS_BACK = 16
+"""Tokens that a cut may move back; a character has at most four bytes, and white space is joined in longer runs."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,49 @@ def reference_of(truth: str, mode: Mode, tokenizer: PreTrainedTokenizerBase) -> 
     if mode == "openunlearning":
         return truth
     return str(tokenizer.decode(tokenizer(truth)["input_ids"][:VERBMEM_TOKENS], skip_special_tokens=True))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A membership text as far as it is read, and whether more of it follows."""
+
+    text: str
+    is_cut: bool = False
+
+
+def readings_of(
+    world: World, mode: Mode, tokenizer: PreTrainedTokenizerBase, *, before: str
+) -> tuple[tuple[Reading, ...], ...]:
+    """The membership texts of forget, hold-out and retain set, whole or (OpenUnlearning) as far as they are scored.
+
+    Args:
+        world: The records.
+        mode: Whose definitions.
+        tokenizer: Of the model.
+        before: Text before each of them, which takes none of the 2,048 tokens.
+    """
+    if mode == "paper":
+        return tuple(tuple(Reading(text) for text in part) for part in world.membership())
+    return tuple(tuple(_beginning(text, tokenizer, before) for text in part) for part in world.membership())
+
+
+def _beginning(text: str, tokenizer: PreTrainedTokenizerBase, before: str) -> Reading:
+    """The beginning of a text that is its first 2,048 tokens, BOS included.
+
+    Engines take text, so the beginning must become the same tokens again. Where the cut falls inside a character it
+    does not, and the few tokens of that character are left out. A tokenizer that does not tell where its tokens stand,
+    or that ends every text with a token of its own, leaves the text whole.
+    """
+    whole = before + text
+    encoded = tokenizer(whole, return_offsets_mapping=tokenizer.is_fast)
+    ids = encoded["input_ids"]
+    last = max(1, len(tokenizer(before)["input_ids"])) + OPEN_TEXT_TOKENS - 1  # what stands before is BOS, if anything
+    if len(ids) <= last:
+        return Reading(text)
+    ends = [end for _, end in encoded.get("offset_mapping", ())]
+    cuts = ((count, whole[: ends[count - 1]]) for count in range(last, last - STEPS_BACK, -1) if ends)
+    kept = next((cut for count, cut in cuts if tokenizer(cut)["input_ids"] == ids[:count]), whole)
+    return Reading(kept.removeprefix(before), is_cut=True)
 
 
 @dataclass(frozen=True)

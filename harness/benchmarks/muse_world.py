@@ -14,7 +14,9 @@ from functools import lru_cache
 from harness.api import Item, Split
 from harness.benchmarks.content import text_digest
 from harness.benchmarks.muse_records import (
+    COUNTS,
     FORGET,
+    PARTS,
     WIKITEXT,
     Corpus,
     Place,
@@ -26,11 +28,15 @@ from harness.benchmarks.muse_records import (
     wikitext,
 )
 from harness.benchmarks.muse_split import RUN, dev_keys, pieces, shared_runs, sources_of
+from harness.errors import UserError
 from harness.pocket.news import recipe
 
 UNRELATED = 200
 PARAGRAPH_WORDS = 60
 """Shorter lines of WikiText are headings and captions."""
+SPLITS: tuple[Split, ...] = ("dev", "test")
+LEAST = 2
+"""Neither a mean nor an area has a standard error below two items."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class World:
         forget: The documents to forget, joined and cut as methods read them.
         retain: Documents for the regulariser, likewise.
         attacker_forget: Pieces of forget documents that have nothing to do with what is scored.
-        near: Pieces of news (or prose) of the same kind that were not learned.
+        near: Pieces of news (or prose) of the same kind that no model learned; none without hold-out texts.
         unrelated: Texts of another domain.
         solved_forget: Solved questions about the forget set, which stand before every question and are never scored.
         solved_retain: The same about the retain set.
@@ -91,6 +97,22 @@ class World:
         """The membership texts: forget, hold-out, retain."""
         return self.members, self.others, self.retained
 
+    def scored(self) -> dict[Place, tuple[Asked, ...]]:
+        """What the model continues, by the split that it is from."""
+        return {
+            ("verbmem", "forget"): self.verbmem,
+            ("knowmem", "forget_qa"): self.knowmem_forget,
+            ("knowmem", "retain_qa"): self.knowmem_retain,
+        }
+
+    @property
+    def remark(self) -> str:
+        """What a reader must know if these are not as many records as MUSE has; else empty."""
+        texts = {("privleak", part): texts for part, texts in zip(PARTS, self.membership(), strict=True)}
+        found = {place: len(part) for place, part in (*self.scored().items(), *texts.items())}
+        other = [f"{n} in {_spelt(p)} where MUSE has {COUNTS[p]}" for p, n in found.items() if n != COUNTS[p]]
+        return f"Records: {', '.join(other)}; not comparable with published numbers." if other else ""
+
 
 @lru_cache(maxsize=4)
 def world_of(corpus: Corpus, data_root: str, request: Request, words: int) -> World:
@@ -103,11 +125,19 @@ def world_of(corpus: Corpus, data_root: str, request: Request, words: int) -> Wo
         words: The most words of a piece.
 
     Raises:
-        UserError: A split is missing or malformed.
+        UserError: A split is missing, malformed or too small to be scored, or has another number of records than MUSE
+            has where that is required.
     """
+    world = _read(corpus, data_root, request, words)
+    _require_enough(world, corpus, data_root)
+    return world
+
+
+def _read(corpus: Corpus, data_root: str, request: Request, words: int) -> World:
+    """The world of whatever records there are."""
     records = Records(corpus.dataset, data_root)
     passages, questions = records.passages(), records.questions("forget_qa")
-    members, others, retained = (records.texts(("privleak", split)) for split in ("forget", "holdout", "retain"))
+    members, others, retained = (records.texts(("privleak", split)) for split in PARTS)
     units = _units(records.texts(FORGET), corpus, words)
     homes = _homes(passages, units)
     asked_keys = [units[at] for at in sources_of([bare(item) for item in questions], units)]
@@ -115,7 +145,7 @@ def world_of(corpus: Corpus, data_root: str, request: Request, words: int) -> Wo
     whole = [item.prompt + " " + item.answer for item in passages]
     so_far = _distinct(records, request.so_far(), corpus, words)
     hidden = {*asked_keys, *_touched([*whole, *members], so_far)}
-    retain, near = records.retain(), records.near(corpus, request)
+    retain, near = records.retain(), records.near()
     near_units = _distinct(records, [near] if near else [], corpus, words)
     unrelated_from, unrelated = _unrelated(data_root)
     kept_questions = records.questions("retain_qa")
@@ -140,6 +170,22 @@ def world_of(corpus: Corpus, data_root: str, request: Request, words: int) -> Wo
 def shots(world: World) -> tuple[str, str]:
     """What stands before every question about the forget set, and about the retain set."""
     return ten_shot(world.solved_forget), ten_shot(world.solved_retain)
+
+
+def _require_enough(world: World, corpus: Corpus, data_root: str) -> None:
+    """Refuse records of which a score has fewer than two items."""
+    asked = {
+        (place, f"{split} items"): [one for one in part if one.split == split]
+        for place, part in world.scored().items()
+        for split in SPLITS
+    }
+    texts = {(("privleak", name), "texts"): part for name, part in zip(PARTS, world.membership(), strict=True)}
+    for (place, kind), found in (*asked.items(), *texts.items()):
+        if len(found) < LEAST:
+            raise UserError(
+                f"{corpus.dataset}, config '{place[0]}', split '{place[1]}'{f' under {data_root}' * bool(data_root)} "
+                f"gives {len(found)} {kind}, and a score needs {LEAST}. Give more records; MUSE has {COUNTS[place]}."
+            )
 
 
 def _units(documents: Sequence[str], corpus: Corpus, words: int) -> list[str]:

@@ -5,12 +5,13 @@ Every fault names the data set, its revision, the config, the split, what was ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
+from datasets.table import CastError
 
 from harness.data_root import cache_of
 from harness.errors import UserError
@@ -89,7 +90,7 @@ def load_split(
             records than expected, or a record is wrong.
     """
     place = _Place(name, data_root, revision)
-    table = _loaded(place)
+    table = _loaded(place, columns)
     missing = [column for column in columns if column not in table.column_names]
     if missing:
         raise UserError(
@@ -123,6 +124,11 @@ class _Place:
         return Repo("dataset", self.name.dataset, self.revision)
 
     @property
+    def folder(self) -> Path:
+        """The copy of the data set below the data root."""
+        return Path(self.data_root) / self.name.dataset
+
+    @property
     def advice(self) -> str:
         """What to do about records that are not those that were expected."""
         if self.data_root:
@@ -130,11 +136,11 @@ class _Place:
         return "Another version of the data set is being read; clear it from the hub's cache and pin the right commit."
 
 
-def _loaded(place: _Place) -> Any:  # noqa: ANN401 - datasets is untyped at this border
+def _loaded(place: _Place, columns: Sequence[str]) -> Any:  # noqa: ANN401 - datasets is untyped at this border
     """The split as `datasets` gives it."""
     source, revision, cache = place.name.dataset, place.revision or None, None
     if place.data_root:
-        folder = Path(place.data_root) / source
+        folder = place.folder
         if not folder.is_dir():
             raise UserError(
                 f"{folder} is not there. A data root is laid out <root>/<org>/<name>, as the hub is. Fill it where "
@@ -146,19 +152,60 @@ def _loaded(place: _Place) -> Any:  # noqa: ANN401 - datasets is untyped at this
         lambda: datasets.load_dataset(source, name.config, split=name.split, revision=revision, cache_dir=cache)
     )
     if isinstance(table, Fault):
-        raise UserError(_trouble(place, table)) from table.error
+        raise UserError(_trouble(place, table, columns)) from table.error
     if revision:
         _require_revision(place, table)
     return table
 
 
-def _trouble(place: _Place, fault: Fault) -> str:
+def _trouble(place: _Place, fault: Fault, columns: Sequence[str]) -> str:
     """What went wrong, and what to do."""
     if place.data_root:
-        what = f"Cannot load {place} from {Path(place.data_root) / place.name.dataset}: {fault.reason}"
-        return f"{what} Download the data set whole, or give another --data-root."
+        why = _absent(place) or _unlike(fault.error, columns) or _told(fault)
+        return (
+            f"Cannot load {place} from {place.folder}: {why}. Copy the data set whole with `{place.repo.fetch}` "
+            f"(ROOT={place.data_root}), or give another --data-root."
+        )
     todo = remedy(place.repo, cause_of(fault.error)) or "Check the config and the split, or give --data-root ROOT."
-    return f"Cannot load {place} from the hub: {fault.reason} {todo}"
+    return f"Cannot load {place} from the hub: {_told(fault)}. {todo}"
+
+
+def _absent(place: _Place) -> str:
+    """That a data root has no such config or split, and which ones it has; empty if it has, or if that is not known."""
+    folder, name = str(place.folder), place.name
+    configs = attempt(lambda: datasets.get_dataset_config_names(folder))
+    if isinstance(configs, Fault):
+        return ""
+    if name.config not in configs:
+        return f"this data root has no config '{name.config}', only {_listed(configs)}"
+    splits = attempt(lambda: datasets.get_dataset_split_names(folder, name.config))
+    if isinstance(splits, Fault) or name.split in splits:
+        return ""
+    return f"this data root has no split '{name.split}' of it, only {_listed(splits)}"
+
+
+def _unlike(error: BaseException, columns: Sequence[str]) -> str:
+    """Which column a file of the config lacks; `datasets` reads all files of a config and casts them to one shape."""
+    cast = next((link for link in _causes(error) if isinstance(link, CastError)), None)
+    if cast is None:
+        return ""
+    found, others = list(cast.table_column_names), list(cast.requested_column_names)
+    lacking = [column for column in columns if column not in found or column not in others]
+    which = f"one has no column '{lacking[0]}'" if lacking else "their columns are not the same"
+    return f"of the files of this config {which}: {_listed(found)} in one, {_listed(others)} in another"
+
+
+def _told(fault: Fault) -> str:
+    """The fault in the words of what caused it first, without a full stop."""
+    *_, first = _causes(fault.error)
+    own = "" if first is fault.error else f" ({type(first).__name__}: {' '.join(str(first).split())})"
+    return f"{fault.reason.rstrip('.')}{own.rstrip('.')}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _require_revision(place: _Place, table: Any) -> None:  # noqa: ANN401 - as above

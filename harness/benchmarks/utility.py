@@ -8,10 +8,36 @@ from statistics import fmean
 
 from harness.api import Score, Split
 from harness.errors import UserError
-from harness.lm_eval_bridge import Sample
+from harness.lm_eval_bridge import Sample, Tasks
 
 DEV_PERCENT = 20
 """Items kept for selection (spec A.4: a fifth)."""
+
+
+def require_measures(tasks: Tasks) -> None:
+    """Refuse tasks that utility cannot be read from, before a model is loaded.
+
+    Args:
+        tasks: The utility tasks with their documents.
+
+    Raises:
+        UserError: The first metric of a task has no number per document, or higher is not better of it.
+    """
+    for name, leaf in tasks.leaves.items():
+        metric = leaf.main_metric()
+        if metric is None:
+            found = ", ".join(leaf.task.aggregation())
+            raise UserError(
+                f"The utility task '{name}' has no metric with a number per document: {found} only means something "
+                "over all of them. Name another task, such as mmlu."
+            )
+        higher = leaf.is_higher_better(metric)
+        if not higher:
+            told = "does not say which direction is better" if higher is None else "says that lower is better"
+            raise UserError(
+                f"The utility task '{name}' measures '{metric}' first, of which lm-eval {told}; utility is a score of "
+                "which higher is better. Name another task, such as mmlu."
+            )
 
 
 def utility_scores(name: str, samples: Mapping[str, Sequence[Sample]], near: Collection[str]) -> dict[str, Score]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Prompts, param
+from harness.benchmarks.model_pair import Pair, preset_for
 from harness.benchmarks.wmdp_corpora import Sources
 from harness.benchmarks.wmdp_domains import BIO, CHEM, CYBER
-from harness.benchmarks.wmdp_models import Models, models_of, preset_of
+from harness.benchmarks.wmdp_models import models_of
 from harness.benchmarks.wmdp_world import World, card, evaluate, identity, needs, world_of
 from harness.models import Need
 
@@ -69,13 +70,13 @@ class WMDPBio:
 
     def preset(self) -> str:
         """Presets for a model of this size."""
-        return preset_of(BIO, self._models())
+        return preset_for(BIO.name, self.target())
 
     def needs(self) -> Sequence[Need]:
         """Data sets and models to be there."""
         return needs(BIO, self._models(), self.utility)
 
-    def _models(self) -> Models:
+    def _models(self) -> Pair:
         return models_of(self.model, self.reference_model)
 
     def _world(self) -> World:
@@ -128,13 +129,13 @@ class WMDPCyber:
 
     def preset(self) -> str:
         """Presets for a model of this size."""
-        return preset_of(CYBER, self._models())
+        return preset_for(CYBER.name, self.target())
 
     def needs(self) -> Sequence[Need]:
         """Data sets and models to be there."""
         return needs(CYBER, self._models(), self.utility)
 
-    def _models(self) -> Models:
+    def _models(self) -> Pair:
         return models_of(self.model, self.reference_model)
 
     def _world(self) -> World:
@@ -185,13 +186,13 @@ class WMDPChem:
 
     def preset(self) -> str:
         """Presets for a model of this size."""
-        return preset_of(CHEM, self._models())
+        return preset_for(CHEM.name, self.target())
 
     def needs(self) -> Sequence[Need]:
         """Data sets and models to be there."""
         return needs(CHEM, self._models(), self.utility)
 
-    def _models(self) -> Models:
+    def _models(self) -> Pair:
         return models_of(self.model, self.reference_model)
 
     def _world(self) -> World:

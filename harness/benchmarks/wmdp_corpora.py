@@ -1,4 +1,8 @@
-"""What methods and attackers see of a WMDP domain: documents in a seeded order, and solved questions never scored."""
+"""What methods and attackers see of a WMDP domain: documents in a seeded order, and solved questions never scored.
+
+Documents are loaded when somebody looks at them, since a corpus takes gigabytes and one of them is gated: controls, and
+attacks that need none, run without.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NoReturn
+from pathlib import Path
+from typing import Literal, overload
 
 from harness.api import AttackerData, Corpora, Item
 from harness.benchmarks.content import text_digest
 from harness.benchmarks.wmdp_domains import UNRELATED, WIKITEXT, Corpus, Domain, QuestionSet
 from harness.benchmarks.wmdp_questions import Asked, is_there, item_of, load_documents, read_questions, solved
 from harness.errors import UserError
+from harness.presets import REVISIONS
 
 Retain = Literal["wikitext", "domain"]
 
@@ -34,18 +40,41 @@ ABSENT = "absent"
 
 
 @dataclass(frozen=True)
-class Withheld(Sequence[str]):
-    """Documents that cannot be had; only who looks at them is told so, since the controls do not need them."""
+class Documents(Sequence[str]):
+    """A sample of a corpus, loaded when it is looked at; who looks at one that cannot be had is told why.
 
-    reason: str
+    Attributes:
+        corpus: What it is a sample of; None where none is published.
+        data_root: Folder laid out as the hub is; empty for the hub.
+        use: What it is for, which decides the order.
+        most: The most documents; 0 for all.
+        withheld: Why there are none; empty where there are.
+    """
 
-    def __getitem__(self, index: int | slice) -> NoReturn:
-        """Say why there is nothing."""
-        raise UserError(self.reason)
+    corpus: Corpus | None
+    data_root: str
+    use: str
+    most: int = 0
+    withheld: str = ""
 
-    def __len__(self) -> NoReturn:
-        """Say why there is nothing."""
-        raise UserError(self.reason)
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        """One document or several."""
+        return self._texts()[index]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._texts())
+
+    def _texts(self) -> tuple[str, ...]:
+        if self.corpus is None or self.withheld:
+            raise UserError(self.withheld)
+        return _drawn(self.corpus, self.data_root, self.most, self.use)
 
 
 @dataclass(frozen=True)
@@ -81,37 +110,45 @@ class Sources:
         return AttackerData(
             forget=self._for_attackers(self.domain.forget, "attacker forget"),
             near=self._for_attackers(self.domain.retain, "attacker near"),
-            unrelated=_drawn(UNRELATED, self.data_root, 0, "attacker unrelated"),
+            unrelated=Documents(UNRELATED, self.data_root, "attacker unrelated"),
             items=solved(asked[0], asked),
             utility_items=solved_subjects(self.data_root) if self.mmlu else (),
             reference_lr=reference_lr,
         )
 
     def digests(self) -> dict[str, str]:
-        """Hex SHA-256 of every corpus that a method or an attacker may see, ``absent`` for what is not there."""
-        parts = {
-            "corpus/forget": self.domain.forget,
-            "corpus/retain": self.domain.retain,
-            "corpus/wikitext_train": WIKITEXT,
-            "corpus/wikitext_validation": UNRELATED,
-        }
+        """What identifies every corpus that a method or an attacker may see, ``absent`` for what is not there.
+
+        On the hub it is the pinned commit. Under a data root it is the SHA-256 of the documents; of the domain's retain
+        corpus, where only attackers see a sample of it, that of the sizes of its files, since reading gigabytes for
+        every plan is too dear.
+        """
+        kept = {"corpus/retain": self.domain.retain} if self.retain == "domain" else {"corpus/wikitext_train": WIKITEXT}
+        parts = {"corpus/forget": self.domain.forget, **kept, "corpus/wikitext_validation": UNRELATED}
+        near = {} if self.retain == "domain" else {"corpus/near": self._near()}
         shown = {"solved_utility": _digest_of_items(solved_subjects(self.data_root))} if self.mmlu else {}
-        return {**{name: self._digest(corpus) for name, corpus in parts.items()}, **shown}
+        return {**{name: self._digest(corpus) for name, corpus in parts.items()}, **near, **shown}
 
     def _for_methods(self, corpus: Corpus | None, use: str) -> Sequence[str]:
-        if corpus is None or not is_there(corpus.place.dataset, self.data_root):
-            return Withheld(self._why_not(corpus, use))
-        return _drawn(corpus, self.data_root, self.documents, use)
+        there = corpus is not None and is_there(corpus.place.dataset, self.data_root)
+        return Documents(corpus, self.data_root, use, self.documents, "" if there else self._why_not(corpus, use))
 
     def _for_attackers(self, corpus: Corpus | None, use: str) -> Sequence[str]:
         if corpus is None or not is_there(corpus.place.dataset, self.data_root):
             return ()
-        return _drawn(corpus, self.data_root, POOL, use)
+        return Documents(corpus, self.data_root, use, POOL)
 
     def _digest(self, corpus: Corpus | None) -> str:
         if corpus is None or not is_there(corpus.place.dataset, self.data_root):
             return ABSENT
-        return _digest_of(corpus, self.data_root)
+        return _digest_of(corpus, self.data_root) if self.data_root else _on_hub(corpus)
+
+    def _near(self) -> str:
+        """What identifies the corpus of which attackers alone see a sample."""
+        corpus = self.domain.retain
+        if corpus is None or not self.data_root or not is_there(corpus.place.dataset, self.data_root):
+            return self._digest(corpus)
+        return _sizes_of(corpus, self.data_root) or self._digest(corpus)
 
     def _why_not(self, corpus: Corpus | None, use: str) -> str:
         title = self.domain.title
@@ -134,6 +171,23 @@ def solved_subjects(data_root: str) -> tuple[Item, ...]:
 
 def _digest_of_items(items: Sequence[Item]) -> str:
     return text_digest(item.prompt + item.answer for item in items)
+
+
+def _on_hub(corpus: Corpus) -> str:
+    """The pinned commit; for a set without one, that it is the newest, with the number of documents it must have."""
+    return REVISIONS.get(corpus.place.dataset) or f"newest, {corpus.count} documents"
+
+
+def _sizes_of(corpus: Corpus, data_root: str) -> str:
+    """Hex SHA-256 of names and sizes of a config's files; empty where no file's path holds the config's name."""
+    folder = Path(data_root) / corpus.place.dataset
+    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    mine = [
+        f"{name.as_posix()} {path.stat().st_size}"
+        for name, path in files.items()
+        if corpus.place.config in name.as_posix() and not any(part.startswith(".") for part in name.parts)
+    ]
+    return "sizes " + text_digest(mine) if mine else ""
 
 
 @lru_cache(maxsize=8)

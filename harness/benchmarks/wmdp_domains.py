@@ -44,12 +44,10 @@ class Corpus:
     Attributes:
         place: Where the documents are.
         count: How many there are; None where no source says so.
-        gated: Whether the hub asks for an account that was granted access.
     """
 
     place: SplitName
     count: int | None
-    gated: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ BIO = Domain(
     cloze=QuestionSet(
         "wmdp_bio_cloze_verified", "EleutherAI/wmdp_bio_cloze", (("default", 1_076),), "cloze_compatible"
     ),
-    forget=Corpus(SplitName("cais/wmdp-bio-forget-corpus", "default", "train"), 24_453, gated=True),
+    forget=Corpus(SplitName("cais/wmdp-bio-forget-corpus", "default", "train"), 24_453),
     retain=_corpus("bio-retain-corpus", 60_887),
     # MMLU's own subcategories "biology" and "health" (hendrycks/test, categories.py)
     near=(

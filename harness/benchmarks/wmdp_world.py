@@ -10,18 +10,18 @@ from pathlib import Path
 
 from harness.api import BenchmarkCard, Engine, Evaluation, Prompts, Score
 from harness.benchmarks.content import text_digest
+from harness.benchmarks.model_pair import Pair
 from harness.benchmarks.records import SplitName
-from harness.benchmarks.utility import utility_scores
+from harness.benchmarks.utility import require_measures, utility_scores
 from harness.benchmarks.wmdp_corpora import ABSENT, Sources
 from harness.benchmarks.wmdp_domains import UNRELATED, WIKITEXT, Domain, QuestionSet
-from harness.benchmarks.wmdp_models import Models
 from harness.benchmarks.wmdp_questions import Asked, is_there, load_questions
 from harness.benchmarks.wmdp_scores import CHANCE, letter_scores, variant_scores
 from harness.errors import UserError
 from harness.lm_eval_bridge import Sample, Tasks, load_tasks
 from harness.metrics.shortcuts import Floor, floor_of
 from harness.models import Need, content_of, facts_of, notice_of, scale_of
-from harness.presets import REVISIONS
+from harness.presets import GATED, REVISIONS
 
 TASKS = Path(__file__).parent / "lm_eval_tasks"
 MMLU = SplitName("cais/mmlu", "astronomy", "test")
@@ -84,7 +84,9 @@ def world_of(domain: Domain, data_root: str, utility: tuple[str, ...]) -> World:
 @lru_cache(maxsize=4)
 def _utility_tasks(data_root: str, utility: tuple[str, ...]) -> Tasks:
     """Built once for all domains."""
-    return load_tasks(utility, data_root=data_root, datasets=REVISIONS)
+    tasks = load_tasks(utility, data_root=data_root, datasets=REVISIONS)
+    require_measures(tasks)
+    return tasks
 
 
 def evaluate(world: World, engine: Engine, prompts: Prompts) -> Evaluation:
@@ -104,7 +106,7 @@ def evaluate(world: World, engine: Engine, prompts: Prompts) -> Evaluation:
     return Evaluation(scores, dict(world.missing), _remarks(world, engine, prompts))
 
 
-def identity(world: World, sources: Sources, models: Models) -> dict[str, str]:
+def identity(world: World, sources: Sources, models: Pair) -> dict[str, str]:
     """Digests of all that numbers depend on: questions, documents, models, and the lm-eval that defines the tasks."""
     asked = {asked.source.task: asked.digest() for asked in world.asked}
     asked |= {name: ABSENT for name in world.missing}
@@ -119,7 +121,7 @@ def identity(world: World, sources: Sources, models: Models) -> dict[str, str]:
     }
 
 
-def card(world: World, models: Models) -> BenchmarkCard:
+def card(world: World, models: Pair) -> BenchmarkCard:
     """Title, model and notice, and what the headline is measured on."""
     source, facts = models.target, facts_of(models.target)
     named = source if not Path(source).is_dir() else "a folder of the user's"
@@ -132,20 +134,21 @@ def card(world: World, models: Models) -> BenchmarkCard:
     )
 
 
-def needs(domain: Domain, models: Models, utility: Sequence[str]) -> tuple[Need, ...]:
+def needs(domain: Domain, models: Pair, utility: Sequence[str]) -> tuple[Need, ...]:
     """Every data set and model from outside the package, but for the data of utility tasks other than MMLU."""
     sets = [found for found in (domain.letters, domain.robust, domain.cloze) if found]
     corpora = [found for found in (domain.forget, domain.retain, WIKITEXT, UNRELATED) if found]
     places = [
         *((place, False, found is not domain.letters) for found in sets for place, _ in found.places()),
-        *((corpus.place, corpus.gated, False) for corpus in corpora),
+        *((corpus.place, corpus.place.dataset in GATED, False) for corpus in corpora),
         *([(MMLU, False, False)] if "mmlu" in utility else []),
     ]
     data = [
         Need("dataset", place.dataset, place.config, place.split, REVISIONS.get(place.dataset, ""), gated, optional)
         for place, gated, optional in places
     ]
-    return (*data, *(Need("model", source) for source in models.sources().values()))
+    sources = models.sources().values()
+    return (*data, *(Need("model", source, gated=source.partition("@")[0] in GATED) for source in sources))
 
 
 def _digest(tasks: Tasks, name: str) -> str:

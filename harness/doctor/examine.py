@@ -16,6 +16,7 @@ from harness.doctor.sources import Ask
 from harness.engines import suitable
 from harness.faults import Fault, attempt
 from harness.grid import Grid, overrides_of
+from harness.lm import load_tokenizer
 from harness.models import ModelFacts, Need, facts_of, tokenizer_of
 from harness.plan import Plan, expanded, make_plan
 from harness.preview import estimate, in_words
@@ -77,6 +78,8 @@ def _benchmark(name: str, patient: Patient, facts: dict[str, ModelFacts]) -> Ite
     target = attempt(benchmark.target)
     if not isinstance(target, Fault):
         yield from _target(name, target, found, facts)
+    if name in facts and hasattr(benchmark, "require_room") and all(one.here and one.state != "fail" for one in found):
+        yield _room(name, benchmark, facts[name].context)
     if not hasattr(benchmark, "needs") and all(finding.state != "fail" for finding in found):
         content = attempt(benchmark.identity)
         if isinstance(content, Fault):
@@ -112,6 +115,14 @@ def _target(name: str, source: str, found: Sequence[Finding], facts: dict[str, M
     yield Finding("ok", f"{name}: target", told)
     if all(finding.here for finding in mine) and not name.startswith(f"{POCKET}-"):
         yield sources.tokenizer(source)
+
+
+def _room(name: str, benchmark: Any, context: int) -> Finding:  # noqa: ANN401 - any plugin
+    """Whether the target reads enough tokens for every record; its tokenizer alone is loaded."""
+    trouble = attempt(lambda: benchmark.require_room(load_tokenizer(benchmark.target()), context))
+    if isinstance(trouble, Fault):
+        return Finding("fail", f"{name}: context", trouble.reason)
+    return Finding("ok", f"{name}: context", f"every record and its answer fit into {context} tokens")
 
 
 def _plan(patient: Patient, findings: Sequence[Finding], facts: Mapping[str, ModelFacts]) -> Iterator[Finding]:

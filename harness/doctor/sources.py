@@ -12,12 +12,13 @@ import datasets
 from datasets.naming import camelcase_to_snakecase
 from huggingface_hub import try_to_load_from_cache
 
+from harness.checkpoint import TOKENIZERS
 from harness.doctor.finding import Finding
 from harness.faults import Fault, attempt
 from harness.hub import Access, Repo, remedy, ways_without
-from harness.lm import load_tokenizer, require_files
-from harness.models import TOKENIZERS, Need, Source, source_of
-from harness.presets import LLAMA_2
+from harness.lm import load_tokenizer
+from harness.models import Need, Source, require_files, source_of
+from harness.presets import GATED
 
 LETTERS = "ABCD"
 
@@ -51,15 +52,18 @@ def tokenizer_files(source: str, *, ask: Ask | None) -> Finding:
     """Whether a tokenizer can be loaded that comes from another repository than its model.
 
     Args:
-        source: ``org/name@commit``.
+        source: A folder or ``org/name@commit``.
         ask: The hub, or None if it must not be asked.
     """
-    where = source_of(source)
+    where, what = source_of(source), f"tokenizer {source}"
+    if where.is_folder:
+        if any((Path(where.name) / name).is_file() for name in TOKENIZERS):
+            return Finding("ok", what, "a folder")
+        return Finding("fail", what, f"it holds no {' or '.join(TOKENIZERS)}", f"Copy one there, or remove {source}.")
     if any(_in_cache(where, name) for name in TOKENIZERS):
-        return Finding("ok", f"tokenizer {source}", "in the hub's cache, pinned")
-    return _from_hub(
-        f"tokenizer {source}", Repo("model", where.name, where.revision or ""), gated=source == LLAMA_2, ask=ask
-    )
+        return Finding("ok", what, "in the hub's cache, pinned")
+    repo = Repo("model", where.name, where.revision or "", tokenizer_only=True)
+    return _from_hub(what, repo, gated=where.name in GATED, ask=ask)
 
 
 def dataset(needs: Sequence[Need], *, data_root: str, ask: Ask | None) -> Finding:
@@ -74,10 +78,7 @@ def dataset(needs: Sequence[Need], *, data_root: str, ask: Ask | None) -> Findin
     repo = Repo("dataset", need.id, need.revision)
     what = f"data set {need.id} ({', '.join(dict.fromkeys(f'{n.config}/{n.split}' for n in needs))})"
     if data_root:
-        folder = Path(data_root) / need.id
-        if folder.is_dir():
-            return Finding("ok", what, f"{folder}")
-        found = Finding("fail", what, f"{folder} is not there", f"Fill it: {ways_without(repo)}.", here=False)
+        found = _under_root(what, needs, Path(data_root) / need.id)
     elif all(map(_cached_dataset, needs)):
         return Finding("ok", what, f"in the cache, commit {need.revision}")
     else:
@@ -102,6 +103,31 @@ def tokenizer(source: str) -> Finding:
     ]
     todo = "Letters are scored token by token, which is slower." if split else ""
     return Finding("warn" if split or not begins else "ok", what, "; ".join(told), todo)
+
+
+def _under_root(what: str, needs: Sequence[Need], folder: Path) -> Finding:
+    """Whether a folder has the splits, as far as its README or the names of its files tell."""
+    lacking = _lacking(needs, folder)
+    if not lacking:
+        return Finding("ok", what, f"{folder} has these splits; their records are read when planned")
+    repo = Repo("dataset", needs[0].id, needs[0].revision)
+    access = f" It is gated: {repo.access}." if repo.id in GATED else ""
+    return Finding("fail", what, lacking, f"Fill it: {ways_without(repo)}.{access}", here=False)
+
+
+def _lacking(needs: Sequence[Need], folder: Path) -> str:
+    """What of the splits is not there; empty if nothing is lacking."""
+    if not folder.is_dir():
+        return f"{folder} is not there"
+    there = {name: _splits_of(folder, name) for name in dict.fromkeys(need.config for need in needs)}
+    absent = [f"{need.config}/{need.split}" for need in needs if need.split not in there[need.config]]
+    return f"{folder} has no {', '.join(absent)}" if absent else ""
+
+
+def _splits_of(folder: Path, config: str) -> Sequence[str]:
+    """Splits of a config; none where there is no such config, whatever `datasets` raises for that."""
+    names = attempt(lambda: list(map(str, datasets.get_dataset_split_names(str(folder), config))))
+    return () if isinstance(names, Fault) else names
 
 
 def _from_hub(what: str, repo: Repo, *, gated: bool, ask: Ask | None) -> Finding:

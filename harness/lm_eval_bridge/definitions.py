@@ -85,6 +85,8 @@ class _Factory(TaskFactory):  # type: ignore[misc] # the one place where lm-eval
         self._sources = sources
 
     def _load_full_config(self, entry: Entry, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+        if (entry.cfg or {}).get("unsafe_code"):  # before its code is imported, which may ask the hub for more code
+            raise UserError(_runs_code(entry.name))
         config = super()._load_full_config(entry, overrides)
         return config if entry.kind is Kind.GROUP else self._sources.applied(config)
 
@@ -186,9 +188,13 @@ def _trouble(name: str, fault: Fault, *, index: Index, sources: Sources) -> str:
 def _require_safe(task: Any) -> None:  # noqa: ANN401 - as above
     """Refuse tasks that run what a model wrote, or that show it pictures or sound."""
     if getattr(task, "UNSAFE_CODE", False):
-        raise UserError(f"Task '{task.task_name}' runs what the model wrote, which is not done here. Leave it out.")
+        raise UserError(_runs_code(task.task_name))
     if getattr(task, "MULTIMODAL", False):
         raise UserError(f"Task '{task.task_name}' shows pictures or sound; engines read text only. Leave it out.")
+
+
+def _runs_code(name: str) -> str:
+    return f"Task '{name}' runs what the model wrote, which is not done here. Leave it out."
 
 
 def _require_pinned(task: Any, sources: Sources) -> None:  # noqa: ANN401 - as above

@@ -111,6 +111,25 @@ class Leaf:
                 answers[0] if isinstance(answers[0], str) else None,
             )
 
+    def main_metric(self) -> str | None:
+        """The first metric that is one number per document, named as in :attr:`Sample.metrics`; None if there is none.
+
+        lm-eval says so only when it scores, so the first document gets an answer that stands for any: no text, or a
+        log-likelihood of -1 nat for the first choice, -2 for the second and so on.
+        """
+        first = self.documents[0]
+        for place, request in enumerate(first.requests, start=1):
+            answer = {"generate_until": "", "loglikelihood_rolling": -1.0}.get(request.request_type, (-place, False))
+            request.resps = [answer] * request.repeats
+        for each in self.task._filters:  # as lm_eval/api/task.py, apply_filters, which takes all documents
+            each.apply(list(first.requests))
+        return next((name for name, value in self._values(first).items() if _is_number(value)), None)
+
+    def is_higher_better(self, metric: str) -> bool | None:
+        """Which direction lm-eval says is better of a metric; None if it does not say."""
+        told = self.task.higher_is_better().get(metric.partition(",")[0])
+        return None if told is None else bool(told)
+
     def aggregate(self, samples: Sequence[Sample]) -> dict[str, float]:
         """Each metric over documents, by the task's own aggregation."""
         if not samples:
@@ -151,12 +170,18 @@ def read_documents(name: str, task: Any) -> tuple[Document, ...]:  # noqa: ANN40
         target = _target(task, record, choices)
         if asks and not all(isinstance(gold, int) and 0 <= gold < len(choices) for gold in _listed(target)):
             raise UserError(
-                f"Task '{name}', document {index}: the right answer is {target!r}, the choices are {choices!r}. "
-                "lm-eval would count every model wrong here; mend the data set."
+                f"Task '{name}', document {index} of {_place_of(task)}: the right answer is {target!r}, the choices "
+                f"are {choices!r}. lm-eval would count every model wrong here; mend the data set or copy it anew."
             )
         ordered = tuple(sorted(requests, key=lambda request: request.idx))
         documents.append(Document(index, record, ordered, target, len(choices)))
     return tuple(documents)
+
+
+def _place_of(task: Any) -> str:  # noqa: ANN401 - as above
+    """Where a task's documents are from: data set (below a data root its folder), config and split."""
+    split = task.config.test_split if task.has_test_docs() else task.config.validation_split
+    return f"{task.DATASET_PATH}, config '{task.DATASET_NAME or 'default'}', split '{split}'"
 
 
 def label(metric: str, filter_name: str) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from fake_muse import write_models, write_muse
+from wmdp_folder import write_set
 
 from harness.api import LM
 from harness.cli import main
@@ -169,13 +171,47 @@ def test_a_tokenizer_from_another_repository_is_looked_for_on_its_own() -> None:
     assert "meta-llama/Llama-2-7b-hf is gated" in finding.todo
 
 
+def test_nobody_is_told_to_evaluate_the_model_whose_tokenizer_is_missing() -> None:
+    todo = sources.tokenizer_files(LLAMA_2, ask=None).todo
+    assert "ask for or accept access" in todo
+    assert "--model ROOT/meta-llama" not in todo
+
+
+@pytest.mark.parametrize(("names", "state"), [(("tokenizer.model",), "ok"), ((), "fail")])
+def test_a_tokenizer_in_a_folder_is_looked_for_there(tmp_path: Path, names: tuple[str, ...], state: State) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert sources.tokenizer_files(str(tmp_path), ask=None).state == state
+
+
 NEED = Need("dataset", "Org/MySet", "qa", "test", revision=COMMIT)
 
 
 def test_a_data_set_is_looked_for_under_the_data_root_alone(tmp_path: Path) -> None:
-    (tmp_path / "Org" / "MySet").mkdir(parents=True)
+    write_set(tmp_path / "Org" / "MySet", {"qa": {"test": [{"text": "one"}]}})
     assert sources.dataset([NEED], data_root=str(tmp_path), ask=None).state == "ok"
     assert sources.dataset([NEED], data_root=str(tmp_path / "Org"), ask=hub(Access())).state == "fail"
+
+
+@pytest.mark.parametrize(
+    "other", [Need("dataset", "Org/MySet", "qa", "dev"), Need("dataset", "Org/MySet", "qb", "test")]
+)
+def test_a_split_that_a_folder_lacks_is_named(tmp_path: Path, other: Need) -> None:
+    write_set(tmp_path / "Org" / "MySet", {"qa": {"test": [{"text": "one"}]}})
+    finding = sources.dataset([NEED, other], data_root=str(tmp_path), ask=None)
+    assert (finding.state, finding.here) == ("fail", False)
+    assert finding.found.endswith(f"MySet has no {other.config}/{other.split}")
+
+
+def test_an_empty_folder_is_no_data_set(tmp_path: Path) -> None:
+    (tmp_path / "Org" / "MySet").mkdir(parents=True)
+    assert sources.dataset([NEED], data_root=str(tmp_path), ask=None).state == "fail"
+
+
+@pytest.mark.parametrize("data_root", ["", "nowhere"])
+def test_a_gated_data_set_that_is_not_here_comes_with_the_steps_without_network(data_root: str) -> None:
+    gated = Need("dataset", "cais/wmdp-bio-forget-corpus", "default", "train", gated=True)
+    assert "ask for or accept access" in sources.dataset([gated], data_root=data_root, ask=None).todo
 
 
 def test_a_data_set_in_the_cache_is_ready_at_its_commit_only(tmp_path: Path) -> None:
@@ -238,6 +274,20 @@ def test_a_missing_model_is_a_failure_and_the_plan_is_left_out(fake_world: None,
 def test_a_mistyped_setting_of_a_benchmark_is_a_finding(fake_world: None, store: Store) -> None:
     findings = examined(store, **{"benchmark.fake-bench.fodler": "x"})
     assert "has no field 'fodler'" in next(finding.found for finding in findings if finding.what == "fake-bench")
+
+
+@pytest.mark.parametrize(
+    ("context", "state", "said"), [(64, "fail", "records need more"), (1024, "ok", "fit into 1024")]
+)
+def test_a_context_too_short_for_a_record_is_told_before_anything_runs(
+    store: Store, tmp_path: Path, context: int, state: State, said: str
+) -> None:
+    root, pair = write_muse(tmp_path / "root", "muse-bench/MUSE-News"), write_models(tmp_path / "pair", context=context)
+    settings = {"benchmark.muse-news.model": pair, "benchmark.muse-news.data_root": root}
+    grid = Grid(methods=("none",), attacks=("none",), benchmarks=("muse-news",), overrides=settings)
+    findings = examine(Patient(grid, store, 2, ask=None), CPU)
+    finding = next(finding for finding in findings if finding.what == "muse-news: context")
+    assert (finding.state, said in finding.found) == (state, True)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -71,7 +72,8 @@ def test_a_data_set_that_was_renewed_is_read_again(tmp_path: Path) -> None:
 def test_an_answer_that_is_no_choice_is_named(tmp_path: Path) -> None:
     wrong = [*world.questions(3), {**world.questions(1)[0], "answer": 7}]
     root = world.write_set(tmp_path, "cais/wmdp", {"wmdp-bio": {"test": wrong}})
-    with pytest.raises(UserError, match="Task 'wmdp_bio', document 3: the right answer is 7"):
+    place = f"{root}/cais/wmdp, config 'wmdp-bio', split 'test'"
+    with pytest.raises(UserError, match=f"Task 'wmdp_bio', document 3 of {re.escape(place)}: the right answer is 7"):
         load_tasks(["wmdp_bio"], data_root=str(root))
 
 
@@ -143,3 +145,9 @@ def test_a_task_that_runs_what_a_model_wrote_is_refused(root: Path, tmp_path: Pa
     own = world.write_task(tmp_path / "own", "own", world.WRITING + "unsafe_code: true\n")
     with pytest.raises(UserError, match="Task 'own' runs what the model wrote"):
         load_tasks(["own"], data_root=str(root), include_path=own)
+
+
+@pytest.mark.parametrize("name", ["humaneval", "humaneval_instruct"])
+def test_a_task_that_runs_code_is_refused_before_its_own_code_is_imported(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"Task '{name}' runs what the model wrote"):
+        load_tasks([name], data_root=str(tmp_path))

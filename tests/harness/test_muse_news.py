@@ -99,7 +99,11 @@ def test_nothing_that_attackers_see_holds_a_scored_text(world: World) -> None:
 
 
 def test_attackers_keep_hundreds_of_pieces(world: World) -> None:
-    assert min(len(world.attacker_forget), len(world.near)) > 300
+    assert len(world.attacker_forget) > 300
+
+
+def test_no_near_text_is_made_up_without_hold_out_articles(world: World) -> None:
+    assert (world.near, dict(world.origin)["near"]) == ((), "none")
 
 
 def test_a_later_fold_is_a_request(news: MUSENews) -> None:
@@ -169,6 +173,13 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "old").touch()
     with pytest.raises(UserError, match="is not empty"):
         target.build_target("muse-news", tmp_path, data_root="", documents=8, seed=0, report=lambda *_: None)
+
+
+@pytest.mark.parametrize("below", ["", "target", "some/where"])
+def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path, below: str) -> None:
+    (file := tmp_path / "out").touch()
+    with pytest.raises(UserError, match=rf"{file} is a file, .*Give a new folder"):
+        target.build_target("muse-news", file / below, data_root="", documents=8, seed=0, report=lambda *_: None)
 
 
 def asked_of(row: Row) -> list[int]:

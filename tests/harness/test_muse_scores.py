@@ -7,16 +7,28 @@ import re
 from pathlib import Path
 
 import pytest
-from fake_muse import FORGET, KEPT, PASSAGES, QUESTIONS, SOLVED, ScriptedEngine, part, tokenizer_with_bos, write_muse
+from fake_muse import (
+    FORGET,
+    KEPT,
+    PASSAGES,
+    QUESTIONS,
+    SOLVED,
+    ScriptedEngine,
+    article,
+    part,
+    tokenizer_with_bos,
+    write_muse,
+)
 from transformers import PreTrainedTokenizerFast
 
-from harness.api import Evaluation, Prompts
+from harness.api import LM, Evaluation, Prompts
 from harness.benchmarks.muse_records import NEWS, Request
 from harness.benchmarks.muse_scores import MEMBERSHIP, counted, evaluate
-from harness.benchmarks.muse_sheets import Mode, reference_of, sheets_of
+from harness.benchmarks.muse_sheets import Mode, readings_of, reference_of, sheets_of
 from harness.benchmarks.muse_world import World, world_of
+from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
-from harness.pretrain import train_tokenizer
+from harness.pretrain import tiny_llama, train_tokenizer
 
 GOLDEN = Path(__file__).parent / "golden" / "muse_prompts.json"
 RENEW = "RENEW_GOLDEN=1 python -m pytest tests/harness/test_muse_scores.py -k golden"
@@ -121,9 +133,55 @@ def test_retained_texts_are_compared_with_the_same_holdout(world: World, tokeniz
     assert (retained.value, retained.axis) == (1, "diagnostic")
 
 
-@pytest.mark.parametrize(("mode", "left"), [("paper", 3000), ("openunlearning", 2047)])
-def test_openunlearning_counts_2048_tokens_but_for_the_last(mode: Mode, left: int) -> None:
-    assert len(counted([-1.0] * 3000, mode)) == left
+@pytest.mark.parametrize(
+    ("mode", "read", "is_cut", "left"),
+    [
+        ("paper", 3000, False, 3000),
+        ("openunlearning", 40, False, 39),
+        ("openunlearning", 2047, False, 2046),
+        ("openunlearning", 2047, True, 2047),
+        ("openunlearning", 3000, True, 2047),
+    ],
+)
+def test_openunlearning_counts_2048_tokens_but_for_the_last(mode: Mode, read: int, is_cut: bool, left: int) -> None:
+    assert len(counted([-1.0] * read, mode, is_cut=is_cut)) == left
+
+
+def long_world(world: World) -> World:
+    """The world with two membership texts of more than 2,048 tokens; a cut of the second falls inside a character."""
+    texts = (article("long", 2500), "\N{SNOWMAN}" * 900 + article("end", 9))
+    return dataclasses.replace(world, members=(*world.members, *texts))
+
+
+def random_engine(tokenizer: PreTrainedTokenizerFast, context: int) -> TransformersEngine:
+    engine = TransformersEngine()
+    engine.load(LM(tiny_llama(tokenizer, width=32, layers=1, context=context, seed=0).eval(), tokenizer))
+    return engine
+
+
+@pytest.mark.parametrize("bos", [True, False])
+@pytest.mark.parametrize("before", ["", "Now listen: "])
+def test_a_cut_text_has_the_numbers_of_the_whole_one(world: World, bos: bool, before: str) -> None:
+    tokenizer = tokenizer_with_bos() if bos else train_tokenizer(FORGET, vocab_size=400)
+    engine, found = random_engine(tokenizer, 8192), long_world(world)
+    readings = readings_of(found, "openunlearning", tokenizer, before=before)[0]
+    rows = engine.loglikelihood([(before, reading.text) for reading in readings])
+    wholes = engine.loglikelihood([(before, text) for text in found.members])
+    assert [reading.is_cut for reading in readings] == [False] * 4 + [True] * 2
+    for row, whole, reading in zip(rows, wholes, readings, strict=True):
+        here, there = counted(row, "openunlearning", is_cut=reading.is_cut), whole[:2048][:-1]
+        spared = 2 if "\N{SNOWMAN}" in reading.text else 0  # tokens of the character that the cut falls inside, at most
+        assert len(there) - spared <= len(here) <= len(there)
+        assert here == pytest.approx(there[: len(here)], abs=1e-4)
+        assert len(tokenizer(before + reading.text)["input_ids"]) <= max(1, len(tokenizer(before)["input_ids"])) + 2047
+
+
+def test_a_model_of_2048_tokens_is_refused_by_the_papers_definition_only(world: World) -> None:
+    long = dataclasses.replace(world, members=(*world.members, article("long", 2500)))
+    engine = ScriptedEngine(tokenizer_with_bos(), context_length=2048)
+    assert "min_k_auc" in scored(long, engine, "openunlearning").scores
+    with pytest.raises(UserError, match=r"reads 2048 tokens.*privleak/forget 4 with \d+ tokens"):
+        scored(long, engine)
 
 
 def test_a_reference_is_cut_to_128_tokens_with_bos(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -173,7 +231,16 @@ def test_a_chat_template_is_remarked_on(world: World) -> None:
 
 def test_a_plain_tokenizer_is_not_remarked_on(world: World, tokenizer: PreTrainedTokenizerFast) -> None:
     everything = {text: "x" for text in _asked(world, tokenizer)}
-    assert scored(world, ScriptedEngine(tokenizer, everything)).remarks == ()
+    assert scored(world, ScriptedEngine(tokenizer, everything)).remarks == (world.remark,)
+
+
+def test_another_number_of_records_is_remarked_on(world: World, tokenizer: PreTrainedTokenizerFast) -> None:
+    assert "6 in verbmem/forget where MUSE has 100" in scored(world, ScriptedEngine(tokenizer)).remarks[0]
+
+
+def test_as_many_records_as_muse_has_are_not_remarked_on(world: World) -> None:
+    fields = ("verbmem", "knowmem_forget", "knowmem_retain", "members", "others", "retained")
+    assert dataclasses.replace(world, **{name: getattr(world, name)[:1] * 100 for name in fields}).remark == ""
 
 
 def _asked(world: World, tokenizer: PreTrainedTokenizerFast) -> list[str]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import datasets
 import pytest
 from fake_muse import FORGET, RECORDS, article, write_models, write_muse
 
 from harness.benchmarks.muse import MUSEBooks, MUSENews
-from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Request
+from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Records, Request
 from harness.benchmarks.muse_world import World, world_of
 from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
@@ -70,13 +71,8 @@ def test_without_its_retain_split_the_regulariser_has_membership_texts_and_says_
     assert dict(seen.origin)["retain"] == "privleak/retain"
 
 
-def test_without_hold_out_texts_the_last_fold_is_near_and_said_to_be(tmp_path: Path) -> None:
+def test_without_hold_out_texts_nothing_is_near_since_a_fold_may_have_been_learned(tmp_path: Path) -> None:
     seen = world(tmp_path, without=(("raw", "holdout"),))
-    assert (list(seen.near), dict(seen.origin)["near"]) == ([article(f"fourth {i}") for i in range(5)], "sust/forget_4")
-
-
-def test_the_last_fold_is_not_near_once_it_is_to_be_forgotten(tmp_path: Path) -> None:
-    seen = world(tmp_path, request=Request(requests=4), without=(("raw", "holdout"),))
     assert (seen.near, dict(seen.origin)["near"]) == ((), "none")
 
 
@@ -104,6 +100,46 @@ def test_a_split_that_nothing_stands_in_for_is_named(tmp_path: Path, request_: R
         world(tmp_path, request=request_, without=(missing,))
 
 
+def with_count(monkeypatch: pytest.MonkeyPatch, place: Place, count: int) -> None:
+    monkeypatch.setitem(RECORDS, place, RECORDS[place][:count])  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("split", ["forget_qa_icl", "retain_qa_icl"])
+def test_there_are_always_ten_solved_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str) -> None:
+    with_count(monkeypatch, ("knowmem", split), 3)
+    with pytest.raises(UserError, match=f"config 'knowmem', split '{split}' has 3 records, 10 were expected"):
+        world(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (("verbmem", "forget"), "gives 1 dev items, and a score needs 2"),
+        (("knowmem", "forget_qa"), "gives [01] dev items, and a score needs 2"),
+        (("knowmem", "retain_qa"), "gives 0 test items|gives 1 dev items"),
+        (("privleak", "holdout"), "gives 1 texts, and a score needs 2"),
+    ],
+)
+def test_a_single_record_is_refused_with_its_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place, message: str
+) -> None:
+    with_count(monkeypatch, place, 1)
+    with pytest.raises(UserError, match=f"config '{place[0]}', split '{place[1]}' under .*({message}).* MUSE has 100"):
+        world(tmp_path)
+
+
+def test_fewer_records_than_muse_has_are_remarked_on(tmp_path: Path) -> None:
+    remark = world(tmp_path).remark
+    assert remark.startswith("Records: 6 in verbmem/forget where MUSE has 100, 6 in knowmem/forget_qa where MUSE has")
+
+
+def test_the_hub_must_have_as_many_records_as_muse(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = datasets.Dataset.from_list([dict(record) for record in RECORDS["verbmem", "forget"]])
+    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: served)
+    with pytest.raises(UserError, match=r"config 'verbmem', split 'forget'.* has 6 records, 100 were expected"):
+        Records(NEWS.dataset, "").passages()
+
+
 def test_growing_and_following_forget_sets_are_not_mixed() -> None:
     with pytest.raises(UserError, match="scale=2 and requests=3 were both given"):
         MUSENews(scale=2, requests=3)
@@ -126,7 +162,7 @@ def test_the_identity_names_texts_models_and_where_texts_are_from(
     assert set(benchmark.identity()) == {"texts", "retain", "near", "unrelated", *files}
 
 
-FILES = ("config.json", "model.safetensors", "tokenizer.json")
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def test_the_mode_is_part_of_the_title(tmp_path: Path) -> None:

@@ -54,11 +54,38 @@ def test_a_wrong_answer_is_named_by_its_record(tmp_path: Path, answer: object) -
         loaded(root)
 
 
-@pytest.mark.parametrize(("config", "split"), [("qa", "train"), ("other", "test")])
-def test_a_missing_config_or_split_is_named(tmp_path: Path, config: str, split: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "split", "said"),
+    [
+        ("qa", "train", "no split 'train' of it, only 'test'. Copy"),
+        ("scal", "test", "no config 'scal', only 'qa'. Copy"),
+    ],
+)
+def test_a_missing_config_or_split_is_named_as_lacking_below_the_root(
+    tmp_path: Path, config: str, split: str, said: str
+) -> None:
     root = written(tmp_path, [{"question": "Who?", "answer": "Marda"}])
-    with pytest.raises(UserError, match=f"Cannot load org/set, config '{config}', split '{split}'"):
+    place = f"Cannot load org/set, config '{config}', split '{split}' from {root}/org/set: this data root has "
+    with pytest.raises(UserError, match=re.escape(place + said)):
         loaded(root, SplitName("org/set", config, split))
+
+
+def test_a_column_that_was_renamed_in_one_file_of_a_config_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "org" / "set"
+    for split, column in (("test", "question"), ("dev", "query")):
+        table = datasets.Dataset.from_list([{column: "Who?", "answer": "Marda"}])
+        table.to_parquet(str(folder / "qa" / f"{split}.parquet"))
+    files = "".join(f"  - {{split: {split}, path: qa/{split}.parquet}}\n" for split in ("test", "dev"))
+    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: qa\n  data_files:\n{files}---\n")
+    with pytest.raises(UserError, match=r"of the files of this config one has no column 'question': .*\. Copy the"):
+        loaded(str(tmp_path))
+
+
+def test_what_cannot_be_read_is_told_in_the_words_of_its_first_cause(tmp_path: Path) -> None:
+    root = written(tmp_path, [{"question": "Who?", "answer": "Marda"}])
+    (tmp_path / "org" / "set" / "qa" / "test.jsonl").write_text("no records")
+    with pytest.raises(UserError, match=r"DatasetGenerationError: .* \(\w+: .*\)\. Copy the data set whole"):
+        loaded(root)
 
 
 def test_a_missing_data_set_says_how_a_data_root_is_laid_out(tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
+import lm_eval_world
 import pytest
 import wmdp_folder
 
 from harness.api import Evaluation, Prompts
-from harness.benchmarks.utility import split_of, utility_scores
+from harness.benchmarks.utility import require_measures, split_of, utility_scores
 from harness.benchmarks.wmdp import WMDPBio, WMDPCyber
 from harness.benchmarks.wmdp_domains import BIO, CYBER, TOPICS
 from harness.benchmarks.wmdp_scores import letter_scores, right_answers
@@ -18,7 +20,7 @@ from harness.cli import main
 from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
 from harness.lm import load_lm
-from harness.lm_eval_bridge import Sample
+from harness.lm_eval_bridge import Sample, load_tasks
 from harness.metrics.shortcuts import Question, floor_of
 from harness.store import Store
 from harness.testing import failures
@@ -183,6 +185,32 @@ def test_a_task_that_lies_in_the_forgotten_domain_measures_no_utility() -> None:
     near = {"mmlu_virology": [Sample("mmlu_virology", at, 0, (), {"acc": 1.0}) for at in range(40)]}
     with pytest.raises(UserError, match="'mmlu_virology' has 0 test items outside the forgotten domain"):
         utility_scores("mmlu_virology", near, {"mmlu_virology"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (lm_eval_world.PERPLEXITY, "'own' has no metric with a number per document: word_perplexity, bits_per_byte"),
+        (lm_eval_world.LAST_WORD, "'own' measures 'perplexity' first, of which lm-eval says that lower is better"),
+        (lm_eval_world.WRITING, ""),
+        (lm_eval_world.COMPLETION, ""),
+    ],
+)
+def test_a_task_of_which_higher_is_not_better_measures_no_utility(tmp_path: Path, lines: str, message: str) -> None:
+    records = [{"text": "the mill by the river", **question} for question in lm_eval_world.questions(4)]
+    root = lm_eval_world.write_texts(tmp_path / "root", records)
+    folder = lm_eval_world.write_task(tmp_path / "own", "own", lines)
+    tasks = load_tasks(["own"], data_root=str(root), include_path=folder)
+    refused = pytest.raises(UserError, match=f"{message}.*Name another task") if message else contextlib.nullcontext()
+    with refused:
+        require_measures(tasks)
+
+
+def test_what_is_checked_before_a_run_is_what_is_scored(bio_world: World, engine: TransformersEngine) -> None:
+    require_measures(bio_world.utility)
+    leaf = bio_world.utility.leaves["mmlu_astronomy"]
+    scored = bio_world.utility.run(engine, Prompts(), ONE)["mmlu_astronomy"][0]
+    assert (leaf.main_metric(), leaf.is_higher_better("acc")) == (next(iter(scored.metrics)), True)
 
 
 def test_a_utility_item_keeps_its_split_and_its_main_metric() -> None:

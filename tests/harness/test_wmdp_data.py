@@ -5,21 +5,23 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wmdp_folder
-from transformers import LlamaConfig
 
 from harness.api import Corpora, Item
 from harness.benchmarks.wmdp import WMDPBio, WMDPChem
+from harness.benchmarks.wmdp_corpora import Sources
 from harness.benchmarks.wmdp_domains import BIO, CYBER
-from harness.benchmarks.wmdp_models import Models, models_of, preset_of
+from harness.benchmarks.wmdp_models import models_of
 from harness.benchmarks.wmdp_questions import Asked, item_of, load_questions, role_of, solved
 from harness.benchmarks.wmdp_world import world_of
 from harness.errors import UserError
 from harness.flags import grid_of
 from harness.metrics.shortcuts import Question
 from harness.plan import make_plan
+from harness.presets import REVISIONS
 
 CLOZE, FORGET = "EleutherAI/wmdp_bio_cloze", "cais/wmdp-bio-forget-corpus"
 ONE = ("mmlu_astronomy",)
@@ -148,6 +150,56 @@ def test_the_identity_changes_with_the_data_it_stands_on(  # noqa: PLR0913 - wha
     assert {key for key, value in bio.identity().items() if other[key] != value} == keys
 
 
+@pytest.mark.parametrize(("retain", "changes"), [("wikitext", {"corpus/near"}), ("domain", {"corpus/retain"})])
+def test_the_identity_changes_with_the_retain_corpus_that_methods_or_attackers_see(
+    bio: WMDPBio, wmdp_root: Path, tmp_path: Path, retain: Any, changes: set[str]
+) -> None:
+    own = dataclasses.replace(bio, retain=retain)
+    place = "cais/wmdp-corpora/bio-retain-corpus/train.jsonl"
+    other = dataclasses.replace(own, data_root=changed(wmdp_root, tmp_path, place, "part 3", "part three")).identity()
+    assert {key for key, value in own.identity().items() if other[key] != value} == changes
+
+
+def broken_corpora(root: Path, *names: str) -> Path:
+    """A data root in which these sets cannot be read: whoever loads them fails."""
+    wmdp_folder.write_root(root)
+    for path in (path for name in names for path in (root / name).rglob("*.jsonl")):
+        path.write_text("no record")
+    return root
+
+
+def test_a_plan_reads_no_corpus_of_which_only_attackers_see_a_sample(bio: WMDPBio, tmp_path: Path) -> None:
+    root = broken_corpora(tmp_path, "cais/wmdp-corpora")
+    assert dataclasses.replace(bio, data_root=str(root)).identity()["corpus/near"].startswith("sizes ")
+
+
+def test_a_corpus_is_loaded_by_who_looks_at_it_and_not_before(bio: WMDPBio, tmp_path: Path) -> None:
+    partial = dataclasses.replace(bio, data_root=str(broken_corpora(tmp_path, FORGET, "cais/wmdp-corpora")))
+    documents, shown = partial.corpora().forget, partial.attacker_data(1.0).forget
+    for texts in (documents, shown):
+        with pytest.raises(UserError, match=FORGET):
+            len(texts)
+
+
+def test_on_the_hub_a_corpus_is_known_by_its_commit_without_being_loaded() -> None:
+    pinned = REVISIONS["Salesforce/wikitext"]
+    assert Sources(BIO, "").digests() == {
+        "corpus/forget": "newest, 24453 documents",
+        "corpus/wikitext_train": pinned,
+        "corpus/wikitext_validation": pinned,
+        "corpus/near": REVISIONS["cais/wmdp-corpora"],
+    }
+
+
+def test_a_gated_corpus_that_is_not_here_gives_the_steps_when_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr("datasets.load_dataset", refuse)
+    with pytest.raises(UserError, match=rf"{FORGET}.*ask for or accept access.*HF_TOKEN"):
+        len(Sources(BIO, "").corpora().forget)
+
+
 def test_the_identity_says_which_sets_were_absent(bio: WMDPBio, tmp_path: Path) -> None:
     partial = wmdp_folder.write_root(tmp_path, without=[CLOZE, FORGET])
     identity = dataclasses.replace(bio, data_root=str(partial)).identity()
@@ -194,11 +246,6 @@ def test_small_models_have_the_small_presets(bio: WMDPBio) -> None:
     assert bio.preset() == "small"
 
 
-def test_full_models_have_the_benchmarks_own_presets(tmp_path: Path) -> None:
-    LlamaConfig(hidden_size=4096, num_hidden_layers=8).save_pretrained(tmp_path)
-    assert preset_of(BIO, Models(str(tmp_path), None)) == "wmdp-bio"
-
-
 def test_without_a_model_it_is_zephyr_at_a_commit() -> None:
     target = models_of("", "").target
     assert target.startswith("HuggingFaceH4/zephyr-7b-beta@")
@@ -213,11 +260,42 @@ def test_what_it_needs_names_the_gated_corpus(wmdp_root: Path, wmdp_models: Path
     assert [need.id for need in needs if need.gated] == [FORGET]
 
 
+def test_every_set_but_the_gated_corpus_is_read_at_a_pinned_commit(wmdp_models: Path) -> None:
+    needs = WMDPBio(model=str(wmdp_models)).needs()
+    assert {need.id for need in needs if need.kind == "dataset" and not need.revision} == {FORGET}
+
+
+def test_a_gated_model_is_among_the_needs_as_gated(wmdp_root: Path) -> None:
+    needs = WMDPBio(model="mistral-7b", data_root=str(wmdp_root)).needs()
+    assert [need.id.partition("@")[0] for need in needs if need.kind == "model" and need.gated] == [
+        "mistralai/Mistral-7B-v0.1"
+    ]
+
+
 def test_utility_of_a_grid_file_goes_to_the_benchmarks_that_have_it(tmp_path: Path) -> None:
     path = tmp_path / "grid.toml"
     path.write_text('benchmarks = ["wmdp-cyber", "pocket-wmdp"]\nutility = ["mmlu", "gsm8k"]\n')
     grid = grid_of(path, {}, pairs=(), places={})
-    assert grid.overrides == {"benchmark.wmdp-cyber.utility": ("mmlu", "gsm8k")}
+    assert grid.overrides == {"benchmark.wmdp-cyber.utility": ("gsm8k", "mmlu")}
+
+
+@pytest.mark.parametrize("typed", ["mmlu,gsm8k", "gsm8k,mmlu", "gsm8k, mmlu,mmlu"])
+def test_utility_tasks_have_one_order_and_are_asked_once(typed: str) -> None:
+    grid = grid_of(None, {"benchmarks": "wmdp-cyber", "utility": typed}, pairs=(), places={})
+    assert grid.overrides == {"benchmark.wmdp-cyber.utility": ("gsm8k", "mmlu")}
+
+
+@pytest.mark.parametrize("typed", ["", " , "])
+def test_utility_that_names_no_task_is_refused(typed: str) -> None:
+    with pytest.raises(UserError, match=r"--utility, .* names no task.*Name one, such as mmlu"):
+        grid_of(None, {"benchmarks": "wmdp-cyber", "utility": typed}, pairs=(), places={})
+
+
+def test_a_grid_file_whose_utility_names_no_task_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_text('benchmarks = ["wmdp-cyber"]\nutility = []\n')
+    with pytest.raises(UserError, match="the grid's key 'utility', names no task"):
+        grid_of(path, {}, pairs=(), places={})
 
 
 def test_the_utility_flag_wins_over_the_file(tmp_path: Path) -> None:
@@ -228,7 +306,7 @@ def test_the_utility_flag_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_utility_without_a_benchmark_that_has_it_is_refused() -> None:
-    with pytest.raises(UserError, match="--utility mmlu,gsm8k was given, but none of the chosen benchmarks"):
+    with pytest.raises(UserError, match="--utility gsm8k,mmlu was given, but none of the chosen benchmarks"):
         grid_of(None, {"benchmarks": "pocket-wmdp", "utility": "mmlu,gsm8k"}, pairs=(), places={})
 
 
