@@ -36,6 +36,8 @@ from harness.lm import load_lm, save_lm
 from harness.lm_eval_bridge import load_tasks
 
 TASK = "wmdp_bio"
+BF16_CHECKPOINTS = 5
+"""Enough to count flipped answers; a CPU without bf16 instructions emulates them, some ten times slower."""
 QUIET = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "VLLM_CPU_KVCACHE_SPACE": "1"}
 Answers = list[list[int]]
 """Per checkpoint and question, the option chosen."""
@@ -167,6 +169,7 @@ def flips(answers: Answers, right: Answers) -> str:
 def report(out: Path, checkpoints: int, singles: int) -> None:
     """Run every arm and print the table; ratios are per checkpoint, whole process over its checkpoints."""
     counts = {name: 1 if "fresh" in name or "lm-eval" in name else checkpoints for name in arms(out, 1)}
+    counts["live vLLM, bf16"] = min(BF16_CHECKPOINTS, checkpoints)
     table = Table("arm", "processes", "checkpoints each", "s per checkpoint", "x live", "answers flipped")
     rows, right = {}, []
     for name, count in counts.items():

@@ -23,6 +23,8 @@ LEVEL = 0.95
 _SEED = 20260
 _CHUNK = 500  # draws whose resampled item numbers are in memory at once
 _TINY_SHARE = 0.01  # B.7: more resamples than this with a tiny span, and no interval is given
+LEAST_DIFFERENCE = 0.0005
+"""Half of the smallest difference that a page prints, .1 points."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,15 @@ def ranks(draws: Sequence[Draws]) -> list[Rank]:
 
 
 def detectable_difference(draws: Sequence[Draws]) -> float | None:
-    """Half-width that the paired 95 % interval of a difference between two rows has, median over all pairs."""
+    """Half-width that the paired 95 % interval of a difference between two rows has, median over all pairs.
+
+    None below two rows, and where rows do not vary because they stand at one end of the scale: that is no precision.
+    """
     if len(draws) < 2:
         return None
     covariance = np.cov(np.stack(draws), bias=True)  # (R, R)
     variance = np.diag(covariance)
     squared = variance[:, None] + variance[None, :] - 2 * covariance  # variance of every paired difference
     widths = 1.96 * np.sqrt(np.maximum(squared[np.triu_indices(len(draws), 1)], 0.0))
-    return float(np.median(widths))
+    width = float(np.median(widths))
+    return width if width >= LEAST_DIFFERENCE else None

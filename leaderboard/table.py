@@ -90,7 +90,7 @@ class Table:
 
     Attributes:
         families: Families with at least one ranked attack here.
-        detectable: Difference in K* between two methods that the interval can tell from zero; None below two methods.
+        detectable: Difference in K* between two methods that the interval can tell from zero; None if it tells nothing.
         starts: Lowest and highest K(0) of the rows compared, if they differ enough to matter.
     """
 

@@ -55,7 +55,7 @@ def remarks_on(sheets: Sequence[Sheet], tokenizer: PreTrainedTokenizerBase, *, e
         empty: How many generations were empty.
     """
     if empty:
-        yield f"{empty} generations were empty; each scores 0."
+        yield f"Generations that were empty: {empty}; each scores 0."
     if not sets_bos(tokenizer):
         yield NO_BOS
     if getattr(tokenizer, "chat_template", None):

@@ -215,7 +215,7 @@ def test_openunlearning_cuts_long_prompts_and_says_what_that_costs(world: World)
 def test_an_empty_generation_is_counted_and_scores_nothing(world: World, tokenizer: PreTrainedTokenizerFast) -> None:
     evaluation = scored(world, ScriptedEngine(tokenizer, {ten_shot(KEPT[0]): "x"}))
     assert evaluation.scores["empty_generations"].value == 1  # the solved questions of the retain set are others
-    assert "18 generations were empty; each scores 0." in evaluation.remarks
+    assert "Generations that were empty: 18; each scores 0." in evaluation.remarks
 
 
 def test_a_tokenizer_without_bos_is_remarked_on(world: World) -> None:

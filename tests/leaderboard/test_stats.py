@@ -102,5 +102,9 @@ def test_the_detectable_difference_is_the_half_width_of_a_pair() -> None:
     assert detectable_difference([noise, np.zeros(50_000)]) == pytest.approx(1.96 * 0.02, rel=0.02)
 
 
+def test_rows_that_stand_together_at_one_end_are_not_called_precise() -> None:
+    assert detectable_difference([np.ones(50), np.ones(50)]) is None
+
+
 def test_one_row_has_no_detectable_difference() -> None:
     assert detectable_difference([np.zeros(5)]) is None
