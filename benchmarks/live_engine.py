@@ -151,8 +151,9 @@ def timed(name: str, out: Path, checkpoints: int) -> tuple[float, Answers, list[
     """Wall seconds of a process that runs one arm, its answers, and the seconds of each checkpoint inside it."""
     told = out / "told.json"
     command = [sys.executable, __file__, "--out", str(out), "--checkpoints", str(checkpoints), "--arm", name]
+    own = {"HF_DATASETS_CACHE": str(out / "cache")}  # by default `datasets` may know another folder by this path
     start = time.perf_counter()
-    done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=os.environ | QUIET | own, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-4000:]}")
@@ -178,7 +179,8 @@ def report(out: Path, checkpoints: int, singles: int) -> None:
         right = right or runs[0][1]
         Console().print(
             name,
-            f"{rows[name][2]:.2f} s per checkpoint; inside, first and median of the rest:",
+            flips(rows[name][3], right),
+            f"flipped, {rows[name][2]:.2f} s per checkpoint; inside, first and median of the rest:",
             f"{rows[name][4][0]:.2f}, {sorted(rows[name][4][1:] or [0.0])[len(rows[name][4][1:]) // 2]:.2f}",
         )
     live = rows["live vLLM, weights swapped"][2]
