@@ -90,16 +90,16 @@ def require_known(source: str, written: Mapping[str, Any]) -> None:
     Raises:
         UserError: Its model_type is absent or unknown, or it needs code that is not trusted.
     """
-    kind = written.get("model_type")
-    if kind in CONFIG_MAPPING:
+    kind, code = written.get("model_type"), written.get("auto_map")
+    if isinstance(kind, str) and kind in CONFIG_MAPPING:
         return
-    if "auto_map" not in written:
+    if not isinstance(code, Mapping):
         unknown = f"is of model_type '{kind}', which transformers {__version__} does not know"
         raise UserError(f"'{source}' {unknown if kind else f'has no model_type in its {CONFIG}'}. {CAUSAL}")
     if not trusts_remote_code():
-        code = ", ".join(map(str, written["auto_map"].values()))
+        told = ", ".join(map(str, code.values()))
         raise UserError(
-            f"'{source}' needs code that it brings along ({code}). That is refused, since it would run with your "
+            f"'{source}' needs code that it brings along ({told}). That is refused, since it would run with your "
             f"rights. Read it; if you trust it, set {TRUST}=1."
         )
 

@@ -53,6 +53,7 @@ def doctor(  # noqa: PLR0913 - typer reads the flags from the signature; they ar
     engine: flag.Engine = None,
     model: flag.Model = None,
     data_root: flag.DataRoot = None,
+    utility: flag.Utility = None,
     results: flag.Results = Path("results/local"),
     workers: flag.Workers = None,
 ) -> None:
@@ -71,6 +72,7 @@ def doctor(  # noqa: PLR0913 - typer reads the flags from the signature; they ar
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
+    typed["utility"] = utility
     wanted = grid_of(grid, typed, pairs=pairs or (), places={"model": model, "data_root": data_root})
     ask = None if is_offline_mode() else ask_hub
     patient = Patient(wanted, Store(results), workers_of(Means(workers=workers)), ask)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.api import LM
 from harness.checkpoint import CONVERT, WRITTEN, trusts_remote_code
 from harness.errors import UserError
+from harness.faults import Fault, attempt
 from harness.hub import Repo, cause_of, remedy
 from harness.models import config_of, require_files, source_of, tokenizer_of
 
@@ -111,19 +111,22 @@ def _require_embedded(source: str, tokenizer: Any, model: Any) -> None:  # noqa:
 def _loaded(loader: Any, source: str, *, what: str, **settings: Any) -> Any:  # noqa: ANN401 - as above
     """What a loader of transformers finds at a source."""
     where = source_of(source)
-    try:
-        return loader.from_pretrained(
+    made = attempt(
+        lambda: loader.from_pretrained(
             where.name,
             revision=where.revision,
             local_files_only=where.is_folder,
             trust_remote_code=trusts_remote_code(),
             **settings,
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    )
+    if isinstance(made, Fault):
         repo = Repo("model", where.name, where.revision or "", tokenizer_only=loader is AutoTokenizer)
-        advice = remedy(repo, cause_of(error)) if where.revision else WRITTEN
+        advice = remedy(repo, cause_of(made.error)) if where.revision else WRITTEN
         pickled = f"If it has pickled weights only, convert it once: {CONVERT.format(source=where.name)}"
-        raise UserError(f"Cannot load {what} from '{source}': {error} {advice or pickled}") from error
+        told = made.reason.rstrip(".")
+        raise UserError(f"Cannot load {what} from '{source}': {told}. {advice or pickled}") from made.error
+    return made
 
 
 def save_lm(lm: LM, folder: Path) -> None:

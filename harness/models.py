@@ -33,6 +33,7 @@ from harness.checkpoint import (
     trusts_remote_code,
 )
 from harness.errors import UserError
+from harness.faults import Fault, attempt
 from harness.hub import Repo, ask_hub, cause_of, remedy
 from harness.presets import PRESETS, Preset, beside, is_preset
 from harness.registry import suggestion
@@ -167,10 +168,10 @@ def facts_of(source: str) -> ModelFacts:
         UserError: The config cannot be had, or describes no causal language model that transformers knows.
     """
     config = config_of(source)
-    try:
-        return _facts(config)
-    except ValueError as error:
-        raise UserError(f"Cannot read what model '{source}' is: {error}. {CAUSAL}") from error
+    facts = attempt(lambda: _facts(config))
+    if isinstance(facts, Fault):
+        raise UserError(f"Cannot build model '{source}' from its {CONFIG}: {facts.reason}. {CAUSAL}") from facts.error
+    return facts
 
 
 def config_of(source: str) -> Any:  # noqa: ANN401 - transformers is untyped at this border
@@ -186,16 +187,21 @@ def config_of(source: str) -> Any:  # noqa: ANN401 - transformers is untyped at 
     if where.revision and not isinstance(try_to_load_from_cache(where.name, CONFIG, revision=where.revision), str):
         _require_access(Repo("model", where.name, where.revision))
     place = {"revision": where.revision, "local_files_only": where.is_folder}
-    try:
+
+    def read() -> Any:  # noqa: ANN401 - as above
         written, _ = PretrainedConfig.get_config_dict(where.name, **place)
         require_known(source, written)
-        config = AutoConfig.from_pretrained(where.name, trust_remote_code=trusts_remote_code(), **place)
-    except (OSError, ValueError) as error:
-        advice = remedy(Repo("model", where.name, where.revision), cause_of(error)) if where.revision else ""
+        return AutoConfig.from_pretrained(where.name, trust_remote_code=trusts_remote_code(), **place)
+
+    config = attempt(read)
+    if isinstance(config, Fault):
+        if isinstance(config.error, UserError):
+            raise config.error
+        advice = remedy(Repo("model", where.name, where.revision), cause_of(config.error)) if where.revision else ""
         raise UserError(
-            f"Cannot read what model '{source}' is: {error} "
+            f"Cannot read what model '{source}' is: {config.reason.rstrip('.')}. "
             f"{advice or 'Give a folder with a config.json that transformers knows, or org/name@COMMIT.'}"
-        ) from error
+        ) from config.error
     require_causal(source, config)
     refuse_quantized(source, config)
     return config

@@ -113,11 +113,13 @@ class _Square:
         self._overrides = overrides
         self._preset = preset_of(name, benchmark)
         self._has_reference = benchmark.reference() is not None
-        self._world = _Part(benchmark, benchmark_spec(name, benchmark), runtime_of(benchmark))
-        self._earlier = [spec for spec, _ in earlier(name, benchmark)]
         self._engine = self._part("engine", names["engine"][0])
         self._methods = [self._part("method", method) for method in names["method"]]
         self._attacks = [self._part("attack", attack) for attack in names["attack"]]
+        if hasattr(benchmark, "require_room"):
+            benchmark.require_room()
+        self._world = _Part(benchmark, benchmark_spec(name, benchmark), runtime_of(benchmark))  # reads data: goes last
+        self._earlier = [spec for spec, _ in earlier(name, benchmark)]
 
     def rows(self, seeds: Sequence[int]) -> list[list[Planned]]:
         """Cells that share their unlearned weights, row by row."""

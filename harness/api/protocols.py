@@ -90,8 +90,9 @@ class Benchmark(Protocol):
 
     Optional: ``preset() -> str`` names the presets of methods and attacks that suit its model (its own name without
     it), ``continues() -> Benchmark | None`` the same benchmark one unlearning request earlier, from whose unlearned
-    model a method starts instead of from the target (MUSE's sustainability), and ``evaluate_attacked`` (as
-    ``evaluate``) scores an attacked model, where some scores would cost much and tell nothing after an attack.
+    model a method starts instead of from the target (MUSE's sustainability), ``evaluate_attacked`` (as ``evaluate``)
+    scores an attacked model, where some scores would cost much and tell nothing after an attack, and ``require_room()``
+    raises a ``UserError`` while planning if the model cannot read as many tokens as a record takes.
     """
 
     version: ClassVar[int]

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Item, Prompts, param
 from harness.benchmarks import muse_scores
@@ -20,11 +20,9 @@ from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Request, places
 from harness.benchmarks.muse_sheets import Mode, readings_of, sheets_of
 from harness.benchmarks.muse_world import World, world_of
 from harness.errors import UserError
+from harness.lm import load_tokenizer
 from harness.models import ModelFacts, Need, content_of, facts_of, notice_of, scale_of, source_of
 from harness.presets import GATED, REVISIONS
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 DESCRIPTION = "target.json"
 """Beside ``target`` and ``reference``, as `harness target build` writes it: what they were taught."""
@@ -109,9 +107,9 @@ class MUSENews:
         """Splits and models to be there."""
         return _needs(NEWS, self.data_root, self._models(), Request(self.scale, self.requests))
 
-    def require_room(self, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+    def require_room(self) -> None:
         """Refuse a model that reads fewer tokens than a record and its answer take, before it is loaded."""
-        _require_room(self._world(), self.mode, _Reader(tokenizer, context))
+        _require_room(self._world(), self.mode, self.target())
 
     def _models(self) -> Pair:
         return _models(NEWS, self.model, self.reference_model)
@@ -178,9 +176,9 @@ class MUSEBooks:
         """Splits and models to be there."""
         return _needs(BOOKS, self.data_root, self._models(), Request())
 
-    def require_room(self, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+    def require_room(self) -> None:
         """Refuse a model that reads fewer tokens than a record and its answer take, before it is loaded."""
-        _require_room(self._world(), self.mode, _Reader(tokenizer, context))
+        _require_room(self._world(), self.mode, self.target())
 
     def _models(self) -> Pair:
         return _models(BOOKS, self.model, self.reference_model)
@@ -249,18 +247,11 @@ def _needs(corpus: Corpus, data_root: str, models: Pair, request: Request) -> li
     ]
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """What a model reads, without the model: all that is asked of an engine to tell whether there is room."""
-
-    tokenizer: PreTrainedTokenizerBase
-    context_length: int
-
-
-def _require_room(world: World, mode: Mode, reader: _Reader) -> None:
-    sheets = sheets_of(world, mode, reader.tokenizer)
-    texts = [[read.text for read in part] for part in readings_of(world, mode, reader.tokenizer, before="")]
-    require_room(cast(Engine, reader), Prompts(), sheets, texts)
+def _require_room(world: World, mode: Mode, target: str) -> None:
+    tokenizer = load_tokenizer(target)
+    texts = [[read.text for read in part] for part in readings_of(world, mode, tokenizer, before="")]
+    sheets = sheets_of(world, mode, tokenizer)
+    require_room(tokenizer, facts_of(target).context, Prompts(), sheets, texts)
 
 
 def _spelt(mode: Mode) -> str:

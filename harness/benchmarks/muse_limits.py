@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.api import Engine, Prompts
+from harness.api import Prompts
 from harness.benchmarks.muse_records import PARTS
 from harness.benchmarks.muse_sheets import OPEN_PROMPT_TOKENS, Sheet
 from harness.errors import UserError
@@ -23,11 +23,18 @@ NO_BOS = (
 CHAT_TEMPLATE = "The tokenizer has a chat template, which is not applied: MUSE asks raw text."
 
 
-def require_room(engine: Engine, prompts: Prompts, sheets: Sequence[Sheet], texts: Sequence[Sequence[str]]) -> None:
+def require_room(
+    tokenizer: PreTrainedTokenizerBase,
+    room: int,
+    prompts: Prompts,
+    sheets: Sequence[Sheet],
+    texts: Sequence[Sequence[str]],
+) -> None:
     """Refuse to score what an engine would cut.
 
     Args:
-        engine: Serves the model.
+        tokenizer: Of the model.
+        room: Tokens that the model reads, those that it writes included.
         prompts: Text around every question.
         sheets: What the model continues.
         texts: What it reads: membership texts of forget, hold-out and retain set, as far as they are read.
@@ -35,8 +42,7 @@ def require_room(engine: Engine, prompts: Prompts, sheets: Sequence[Sheet], text
     Raises:
         UserError: A record and what is to be written after it are longer than the model's context.
     """
-    room = engine.context_length
-    over = [(name, count) for name, count in _lengths(engine, prompts, sheets, texts) if count > room]
+    over = [(name, count) for name, count in _lengths(tokenizer, prompts, sheets, texts) if count > room]
     if over:
         longest, count = max(over, key=lambda one: one[1])
         raise UserError(
@@ -72,17 +78,17 @@ def sets_bos(tokenizer: PreTrainedTokenizerBase) -> bool:
 
 
 def _lengths(
-    engine: Engine, prompts: Prompts, sheets: Sequence[Sheet], texts: Sequence[Sequence[str]]
+    tokenizer: PreTrainedTokenizerBase, prompts: Prompts, sheets: Sequence[Sheet], texts: Sequence[Sequence[str]]
 ) -> Iterator[tuple[str, int]]:
     """Every record by name, with the tokens that it takes and those to be written."""
     for sheet in sheets:
         asked = [prompts.before + question.prompt + prompts.after for question in sheet.questions]
-        for index, count in enumerate(_tokens(engine, asked)):
+        for index, count in enumerate(_tokens(tokenizer, asked)):
             yield f"{sheet.family.name} {index}", count + sheet.family.max_tokens
     for name, part in zip(PARTS, texts, strict=True):
-        for index, count in enumerate(_tokens(engine, [prompts.before + text for text in part])):
+        for index, count in enumerate(_tokens(tokenizer, [prompts.before + text for text in part])):
             yield f"privleak/{name} {index}", count
 
 
-def _tokens(engine: Engine, texts: list[str]) -> list[int]:
-    return [len(ids) for ids in engine.tokenizer(texts)["input_ids"]]
+def _tokens(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[int]:
+    return [len(ids) for ids in tokenizer(texts)["input_ids"]] if texts else []

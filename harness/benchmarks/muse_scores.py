@@ -36,8 +36,9 @@ def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts, *, atta
         UserError: A prompt with its answer, or a membership text, is longer than the model can read.
     """
     sheets = sheets_of(world, mode, engine.tokenizer)
-    texts = readings_of(world, mode, engine.tokenizer, before=prompts.before)
-    require_room(engine, prompts, sheets, [[reading.text for reading in part] for part in texts])
+    texts = ((), (), ()) if attacked else readings_of(world, mode, engine.tokenizer, before=prompts.before)
+    plain = [[reading.text for reading in part] for part in texts]
+    require_room(engine.tokenizer, engine.context_length, prompts, sheets, plain)
     written = [_written(engine, prompts, sheet) for sheet in sheets]
     empty = [float(not output.strip()) for outputs in written for output in outputs]
     scores: dict[str, Score] = {}

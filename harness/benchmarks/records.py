@@ -133,7 +133,7 @@ class _Place:
         """What to do about records that are not those that were expected."""
         if self.data_root:
             return f"Renew the copy under --data-root with `{self.repo.fetch}` (ROOT={self.data_root})."
-        return "Another version of the data set is being read; clear it from the hub's cache and pin the right commit."
+        return "Another version of the data set is being read. Clear it from the hub's cache and run again."
 
 
 def _loaded(place: _Place, columns: Sequence[str]) -> Any:  # noqa: ANN401 - datasets is untyped at this border
@@ -192,7 +192,7 @@ def _unlike(error: BaseException, columns: Sequence[str]) -> str:
     found, others = list(cast.table_column_names), list(cast.requested_column_names)
     lacking = [column for column in columns if column not in found or column not in others]
     which = f"one has no column '{lacking[0]}'" if lacking else "their columns are not the same"
-    return f"of the files of this config {which}: {_listed(found)} in one, {_listed(others)} in another"
+    return f"of the files of all splits of this config {which}: {_listed(found)} in one, {_listed(others)} in another"
 
 
 def _told(fault: Fault) -> str:

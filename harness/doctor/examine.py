@@ -16,7 +16,6 @@ from harness.doctor.sources import Ask
 from harness.engines import suitable
 from harness.faults import Fault, attempt
 from harness.grid import Grid, overrides_of
-from harness.lm import load_tokenizer
 from harness.models import ModelFacts, Need, facts_of, tokenizer_of
 from harness.plan import Plan, expanded, make_plan
 from harness.preview import estimate, in_words
@@ -79,7 +78,7 @@ def _benchmark(name: str, patient: Patient, facts: dict[str, ModelFacts]) -> Ite
     if not isinstance(target, Fault):
         yield from _target(name, target, found, facts)
     if name in facts and hasattr(benchmark, "require_room") and all(one.here and one.state != "fail" for one in found):
-        yield _room(name, benchmark, facts[name].context)
+        yield _room(name, benchmark)
     if not hasattr(benchmark, "needs") and all(finding.state != "fail" for finding in found):
         content = attempt(benchmark.identity)
         if isinstance(content, Fault):
@@ -117,12 +116,12 @@ def _target(name: str, source: str, found: Sequence[Finding], facts: dict[str, M
         yield sources.tokenizer(source)
 
 
-def _room(name: str, benchmark: Any, context: int) -> Finding:  # noqa: ANN401 - any plugin
+def _room(name: str, benchmark: Any) -> Finding:  # noqa: ANN401 - any plugin
     """Whether the target reads enough tokens for every record; its tokenizer alone is loaded."""
-    trouble = attempt(lambda: benchmark.require_room(load_tokenizer(benchmark.target()), context))
+    trouble = attempt(benchmark.require_room)
     if isinstance(trouble, Fault):
         return Finding("fail", f"{name}: context", trouble.reason)
-    return Finding("ok", f"{name}: context", f"every record and its answer fit into {context} tokens")
+    return Finding("ok", f"{name}: context", "every record and its answer fit")
 
 
 def _plan(patient: Patient, findings: Sequence[Finding], facts: Mapping[str, ModelFacts]) -> Iterator[Finding]:
@@ -147,6 +146,6 @@ def _time(plan: Plan, patient: Patient) -> Finding:
     """What is to run, and how long it takes as far as finished records tell."""
     todo = plan.without(patient.store.ids())
     told = estimate(todo, patient.store.records())
-    hours = f" ({told.seconds / 3600:.2g} device-hours)" if told.known else ""
+    hours = f" ({told.seconds / 3600:.2g} device-hours of optimisation)" if told.known else ""
     time = f"{in_words(told, patient.workers)}{hours}" if todo else "Nothing is left to run."
     return Finding("ok", "plan", f"{len(plan.cells)} cells, {len(todo)} to run. {time}")

@@ -19,10 +19,12 @@ from harness.doctor import sources
 from harness.doctor.examine import Patient, examine, needs_of
 from harness.doctor.finding import Finding, State
 from harness.doctor.machine import GPU, Machine
+from harness.errors import UserError
 from harness.grid import Grid
 from harness.hub import Access, Repo, ask_hub
 from harness.lm import save_lm
 from harness.models import ModelFacts, Need
+from harness.plan import make_plan
 from harness.presets import LLAMA_2
 from harness.pretrain import tiny_llama, train_tokenizer
 from harness.store import Store
@@ -277,7 +279,7 @@ def test_a_mistyped_setting_of_a_benchmark_is_a_finding(fake_world: None, store:
 
 
 @pytest.mark.parametrize(
-    ("context", "state", "said"), [(64, "fail", "records need more"), (1024, "ok", "fit into 1024")]
+    ("context", "state", "said"), [(64, "fail", "records need more"), (1024, "ok", "its answer fit")]
 )
 def test_a_context_too_short_for_a_record_is_told_before_anything_runs(
     store: Store, tmp_path: Path, context: int, state: State, said: str
@@ -288,6 +290,14 @@ def test_a_context_too_short_for_a_record_is_told_before_anything_runs(
     findings = examine(Patient(grid, store, 2, ask=None), CPU)
     finding = next(finding for finding in findings if finding.what == "muse-news: context")
     assert (finding.state, said in finding.found) == (state, True)
+
+
+def test_planning_refuses_a_context_too_short_for_a_record(tmp_path: Path) -> None:
+    root, pair = write_muse(tmp_path / "root", "muse-bench/MUSE-News"), write_models(tmp_path / "pair", context=64)
+    settings = {"benchmark.muse-news.model": pair, "benchmark.muse-news.data_root": root}
+    grid = Grid(methods=("none",), attacks=("none",), benchmarks=("muse-news",), overrides=settings)
+    with pytest.raises(UserError, match=r"reads 64 tokens, and .* records need more"):
+        make_plan(grid)
 
 
 @dataclass(frozen=True)

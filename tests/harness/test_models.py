@@ -107,7 +107,14 @@ def test_another_architecture_is_named(tmp_path: Path) -> None:
     ("config", "said"),
     [
         ("", "is not a valid JSON file"),
+        ("[]", "Cannot read what model"),
         ("{}", "has no model_type in its config.json"),
+        ('{"model_type": ["llama"]}', "is of model_type '['llama']'"),
+        ('{"model_type": "unheard-of", "auto_map": []}', "is of model_type 'unheard-of'"),
+        ('{"model_type": "llama", "hidden_size": "abc"}', "Cannot read what model"),
+        ('{"model_type": "llama", "num_attention_heads": 0}', "ZeroDivisionError"),
+        ('{"model_type": "llama", "hidden_act": "unheard-of"}', "unheard-of"),
+        ('{"model_type": "llama", "vocab_size": -5}', "Cannot build model"),
         ('{"model_type": "unheard-of"}', f"is of model_type 'unheard-of', which transformers {__version__} does not"),
         ('{"model_type": "t5"}', "is of model_type 't5', which is no causal language model"),
     ],
@@ -118,7 +125,7 @@ def test_a_config_that_is_none_of_a_causal_model_is_refused_in_few_words(
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(UserError, match=re.escape(said)) as refusal:
         facts_of(str(tmp_path))
-    assert len(str(refusal.value).replace(str(tmp_path), "")) < 250
+    assert len(str(refusal.value).replace(str(tmp_path), "")) < 280
 
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:

@@ -128,6 +128,16 @@ def test_after_an_attack_membership_is_named_and_not_read(world: World, tokenize
     assert {name: whole.scores[name] for name in left.scores} == left.scores
 
 
+def test_after_an_attack_no_room_is_asked_for_texts_that_are_not_read(
+    world: World, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    engine = ScriptedEngine(tokenizer, known=())
+    long = dataclasses.replace(world, members=(*world.members[1:], "a " * engine.context_length))
+    with pytest.raises(UserError, match="1 records need more"):
+        scored(long, engine)
+    assert evaluate(long, "paper", engine, Prompts(), attacked=True).scores
+
+
 def test_retained_texts_are_compared_with_the_same_holdout(world: World, tokenizer: PreTrainedTokenizerFast) -> None:
     retained = scored(world, ScriptedEngine(tokenizer, known=world.retained)).scores["retain_auc"]
     assert (retained.value, retained.axis) == (1, "diagnostic")

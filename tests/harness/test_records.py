@@ -77,7 +77,9 @@ def test_a_column_that_was_renamed_in_one_file_of_a_config_is_named(tmp_path: Pa
         table.to_parquet(str(folder / "qa" / f"{split}.parquet"))
     files = "".join(f"  - {{split: {split}, path: qa/{split}.parquet}}\n" for split in ("test", "dev"))
     (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: qa\n  data_files:\n{files}---\n")
-    with pytest.raises(UserError, match=r"of the files of this config one has no column 'question': .*\. Copy the"):
+    with pytest.raises(
+        UserError, match=r"of the files of all splits of this config one has no column 'question': .*\. Copy the"
+    ):
         loaded(str(tmp_path))
 
 
