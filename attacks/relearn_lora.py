@@ -5,23 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import Linear as Adapter
-from torch import nn
+from typing import ClassVar, Literal
 
 from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
-from harness.train import Recipe, finetuned, linear_maps, restored
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-ADAPTER = "default"
-"""The name under which peft files an adapter that was given none."""
+from harness.train import Recipe, adapted, factors, finetuned, merged
 
 POCKET: Mapping[str, object] = {"samples": 0, "epochs": 3.0, "rank": 0}
 """Rates among 10 and 30 by dev items (one seed). pocket-wmdp: 30 ends with more knowledge and more utility (NPO .90 at
@@ -77,54 +65,3 @@ class RelearnLoRA:
                 if done in (math.ceil(steps / 2), steps):
                     with merged(lm.model, adapters):
                         yield Point(tokens, series)
-
-
-@contextmanager
-def adapted(model: PreTrainedModel, *, rank: int, seed: int) -> Iterator[dict[str, Adapter]]:
-    """Inside the block every linear map carries a fresh adapter with ``alpha = 2 * rank``; afterwards none does.
-
-    Args:
-        model: Its own parameters stay as trainable as they were: only what the optimiser is given is trained.
-        rank: Of every adapter.
-        seed: Of the first factors; the second ones are zero, so nothing changes before the first update.
-
-    Yields:
-        Adapters by the name of the map they stand in for.
-    """
-    plain = linear_maps(model)
-    trains = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=list(plain))
-    with torch.random.fork_rng():  # peft draws from the global generator
-        torch.manual_seed(seed)
-        inject_adapter_in_model(config, model)
-    del model.peft_config  # left on the model by peft, and no part of it once the adapters are gone
-    for parameter, required in trains:
-        parameter.requires_grad_(required)
-    try:
-        yield {name: model.get_submodule(name) for name in plain}
-    finally:
-        _placed(model, plain)
-
-
-@contextmanager
-def merged(model: PreTrainedModel, adapters: Mapping[str, Adapter]) -> Iterator[None]:
-    """Inside the block the model is a plain one with ``W + scale * B A`` in its own maps; then training can go on."""
-    plain = {name: adapter.base_layer for name, adapter in adapters.items()}
-    with restored(linear.weight for linear in plain.values()):
-        for name, linear in plain.items():
-            linear.weight.data.add_(adapters[name].get_delta_weight(ADAPTER).detach())
-        _placed(model, plain)
-        try:
-            yield
-        finally:
-            _placed(model, adapters)
-
-
-def factors(adapters: Mapping[str, Adapter]) -> list[nn.Parameter]:
-    """Both factors of every adapter: all that low-rank fine-tuning trains."""
-    return [side[ADAPTER].weight for adapter in adapters.values() for side in (adapter.lora_A, adapter.lora_B)]
-
-
-def _placed(model: PreTrainedModel, modules: Mapping[str, nn.Module]) -> None:
-    for name, module in modules.items():
-        model.set_submodule(name, module)

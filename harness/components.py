@@ -58,7 +58,7 @@ def build(kind: Kind, name: str, *, overrides: Mapping[str, object] | None = Non
         UserError: Unknown or broken component, unknown field, mistyped or out-of-bounds value.
     """
     cls = component_class(kind, name)
-    given = {**getattr(cls, "presets", {}).get(benchmark, {}), **(overrides or {})}
+    given = {**settings_for(cls, benchmark), **(overrides or {})}
     label = f"{kind}.{name}"
     known = {field.name: field for field in declared(cls)}
     for key in given:
@@ -70,6 +70,13 @@ def build(kind: Kind, name: str, *, overrides: Mapping[str, object] | None = Non
         return cls(**values)
     except (TypeError, ValueError) as error:
         raise UserError(f"{label} cannot be built from {values}: {error}. See `harness show {kind} {name}`.") from error
+
+
+def settings_for(cls: type, benchmark: str | None) -> Mapping[str, object]:
+    """What a component sets otherwise than by default on a benchmark: its own preset, else the published setting."""
+    presets, published = (getattr(cls, name, {}) for name in ("presets", "published"))
+    found: Mapping[str, object] = presets.get(benchmark) or published.get(benchmark, {})
+    return found
 
 
 def rebuild(kind: Kind, spec: Spec, runtime: Mapping[str, object]) -> Any:  # noqa: ANN401 - as build

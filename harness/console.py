@@ -53,15 +53,18 @@ def print_shown(described: Mapping[str, Any]) -> None:
             for f in described["fields"]
         ]
         print_table(("field", "type", "default", "allowed", "meaning"), fields)
-    for benchmark, preset in described["presets"].items():
-        say(f"preset on {benchmark}: " + ", ".join(f"{key}={_text(value)}" for key, value in preset.items()))
+    for kind, word in (("presets", "preset"), ("published", "published setting")):
+        for benchmark, preset in described[kind].items():
+            values = ", ".join(f"{key}={_text(value)}" for key, value in preset.items()) or "the defaults"
+            say(f"{word} on {benchmark}: {values}")
 
 
 def heading_lines(described: Mapping[str, Any]) -> list[str]:
     """Everything about a component but its fields, one fact a line."""
     provider = f"{described['distribution']} {described['distribution_version']} ({described['path']})"
     facts = {"from": provider, "version": described["version"]}
-    facts |= {key: described[key] for key in ("role", "family", "citation") if key in described}
+    facts |= {key: described[key] for key in ("role", "family", "citation", "fidelity") if key in described}
+    facts |= {key: ", ".join(described[key]) for key in ("needs", "search") if key in described}
     if threat := described.get("threat"):
         needs = " and the original model (diagnostic, never ranked)" if threat["base_model"] else ""
         facts["threat"] = f"{threat['access']} access, {threat['data']} data{needs}"

@@ -17,6 +17,9 @@ from harness.registry import KINDS, Kind
 
 KIND_OF: Mapping[str, Kind] = {f"{kind}s": kind for kind in KINDS}
 
+EXTRAS = ("role", "family", "citation", "fidelity", "needs", "search", "threat")
+"""What a class may say about itself beside its fields."""
+
 
 def listed(kind: Kind) -> list[dict[str, Any]]:
     """Every installed name with who provides it; a broken plugin with the reason instead of a summary."""
@@ -49,15 +52,15 @@ def shown(kind: Kind, name: str) -> dict[str, Any]:
         "path": entry.path,
         "version": cls.version,  # type: ignore[attr-defined]
         "fields": [dataclasses.asdict(field) for field in field_docs(cls) if _settable(cls, field.name)],
-        "presets": {benchmark: dict(fields) for benchmark, fields in _presets(cls).items()},
+        "presets": _presets(cls, "presets"),
+        "published": _presets(cls, "published"),
     }
-    extras = {key: value for key in ("role", "family", "citation", "threat") if (value := _extra(cls, key))}
+    extras = {key: value for key in EXTRAS if (value := _extra(cls, key))}
     return described | extras | (_card(name) if kind == "benchmark" else {})
 
 
-def _presets(cls: type) -> Mapping[str, Mapping[str, object]]:
-    presets: Mapping[str, Mapping[str, object]] = getattr(cls, "presets", {})
-    return presets
+def _presets(cls: type, kind: str) -> dict[str, dict[str, object]]:
+    return {benchmark: dict(fields) for benchmark, fields in getattr(cls, kind, {}).items()}
 
 
 def _settable(cls: type, name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
-from harness.api import Benchmark
+from harness.api import Benchmark, Need
 from harness.cell import Cell, Spec, Value
 from harness.components import benchmark_spec, build, preset_of, role_of, runtime_of, spec_of
 from harness.contract import ALL, AUTO, POCKET
@@ -23,6 +23,12 @@ from harness.grid import Grid, Overrides, overrides_of, read_grid
 from harness.registry import KINDS, Kind
 from harness.sequence import earlier
 
+NEEDED: Mapping[Need, str] = {
+    "pairs": "solved questions that are never scored",
+    "personas": "prompts of an expert and a novice",
+    "auxiliary": "documents of a third domain",
+}
+"""What a method may need of the corpora, in words."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
@@ -113,6 +119,7 @@ class _Square:
         self._overrides = overrides
         self._preset = preset_of(name, benchmark)
         self._has_reference = benchmark.reference() is not None
+        self._offers: tuple[Need, ...] = getattr(benchmark, "offers", ())
         self._engine = self._part("engine", names["engine"][0])
         self._methods = [self._part("method", method) for method in names["method"]]
         self._attacks = [self._part("attack", attack) for attack in names["attack"]]
@@ -123,18 +130,22 @@ class _Square:
 
     def rows(self, seeds: Sequence[int]) -> list[list[Planned]]:
         """Cells that share their unlearned weights, row by row."""
-        methods = [method for method in self._methods if self._exists(method)]
+        methods = [method for method in self._methods if not self._obstacle(method)]
         return [
             [self._planned(method, attack, seed) for attack in self._attacks] for method in methods for seed in seeds
         ]
 
     def omitted(self) -> list[str]:
         """Methods that cannot be on this benchmark, with the reason."""
-        missing = [method.spec.name for method in self._methods if not self._exists(method)]
-        return [f"{self._name} · {method}: the benchmark has no never-learned model." for method in missing]
+        found = [(method.spec.name, self._obstacle(method)) for method in self._methods]
+        return [f"{self._name} · {method}: the benchmark has no {lack}." for method, lack in found if lack]
 
-    def _exists(self, method: _Part) -> bool:
-        return self._has_reference or role_of(method.component) != "reference"
+    def _obstacle(self, method: _Part) -> str:
+        """What a method needs and the benchmark does not have; empty if it can run."""
+        if role_of(method.component) == "reference" and not self._has_reference:
+            return "never-learned model"
+        needs: tuple[Need, ...] = getattr(method.component, "needs", ())
+        return ", no ".join(NEEDED[need] for need in needs if need not in self._offers)
 
     def _part(self, kind: Kind, name: str) -> _Part:
         component = build(kind, name, overrides=self._overrides.get((kind, name)), benchmark=self._preset)

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, param
-from harness.train import descend, encode, gradient, mean_nll, scaled, stream, trainable
+from harness.api import LM, Corpora, Fidelity, param
+from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
 
 POCKET: Mapping[str, object] = {"lr": 4e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
 """High on purpose: ascent alone destroys the model, as published, and stays the board's anchor for collapse."""
@@ -30,34 +30,36 @@ published choice."""
 
 
 @dataclass(frozen=True)
-class GA:
+class GA(Training):
     """Gradient ascent on the forget documents, nothing retained."""
 
-    lr: float = param(5e-6, "Learning rate (Zephyr-7B, Unlearn-Smooth configs).", gt=0)
+    lr: float = param(5e-6, "Peak learning rate of AdamW (Zephyr-7B, Unlearn-Smooth configs).", gt=0)
     steps: int = param(125, "Updates (Unlearn-Smooth run script).", ge=1)
-    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
-    batch_size: int = param(4, "Forget documents per update.", ge=1)
-    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
-    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2210.01504"
+    fidelity: ClassVar[Fidelity] = "formula-checked"
+    search: ClassVar[tuple[str, ...]] = ("lr",)
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "wmdp-bio": {},
+        "wmdp-cyber": {},
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
         "small": SMALL,
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``-NLL(forget)``."""
-        params = trainable(lm.model)
         documents = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
         batches = stream(lm, documents, size=self.batch_size, parts=self.accumulation, seed=seed)
+        with trained(lm, self, seed=seed) as params:
 
-        def ascent(step: int) -> list[Tensor]:
-            return scaled(gradient(params, lambda batch: mean_nll(lm.model, batch), next(batches)), -1)
+            def ascent(step: int) -> list[Tensor]:
+                return total_gradient(params, Term(lambda batch: mean_nll(lm.model, batch), next(batches), -1.0))
 
-        descend(params, ascent, steps=self.steps, lr=self.lr, warmup=self.warmup)
+            follow(params, ascent, self)

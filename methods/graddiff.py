@@ -7,21 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from torch import Tensor
-
-from harness.api import LM, Corpora, param
-from harness.train import (
-    combined,
-    descend,
-    encode,
-    gradient,
-    mean_nll,
-    retain_loss,
-    stream,
-    trainable,
-)
+from harness.api import LM, Corpora, Fidelity, param
+from harness.train import Balanced, mean_nll, retain_loss, sides, trained, weigh
 
 POCKET: Mapping[str, object] = {
     "lr": 6e-4,
@@ -49,42 +38,39 @@ MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 10 * 139}
 
 
 @dataclass(frozen=True)
-class GradDiff:
+class GradDiff(Balanced):
     """Gradient difference: ascend on forget documents, descend on retain documents."""
 
-    lr: float = param(5e-6, "Learning rate (Zephyr-7B, Unlearn-Smooth configs).", gt=0)
+    lr: float = param(5e-6, "Peak learning rate of AdamW (Zephyr-7B, Unlearn-Smooth configs).", gt=0)
     steps: int = param(125, "Updates (Unlearn-Smooth run script).", ge=1)
-    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
     forget_weight: float = param(1.0, "Weight of the forget term (open-unlearning).", gt=0)
     retain_weight: float = param(1.0, "Weight of the retain term (open-unlearning).", ge=0)
-    retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
-    batch_size: int = param(4, "Forget documents per update.", ge=1)
-    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
-    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
-    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2203.12817"
+    fidelity: ClassVar[Fidelity] = "formula-checked"
+    search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight")
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "wmdp-bio": {},
+        "wmdp-cyber": {},
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
         "small": SMALL,
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``-forget_weight * NLL(forget) + retain_weight * L(retain)``."""
-        params = trainable(lm.model)
-        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
-        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
-        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
-        kept = retain_loss(lm.model, self.retain)
-
-        def difference(step: int) -> list[Tensor]:
-            known = gradient(params, lambda batch: mean_nll(lm.model, batch), next(forget))
-            return combined((-self.forget_weight, known), (self.retain_weight, gradient(params, kept, next(retain))))
-
-        descend(params, difference, steps=self.steps, lr=self.lr, warmup=self.warmup)
+        data = sides(lm, corpora, self, seed=seed)
+        with trained(lm, self, seed=seed) as params:
+            weigh(
+                params,
+                data,
+                self,
+                forget=lambda batch: -mean_nll(lm.model, batch),
+                retain=retain_loss(lm.model, self.retain),
+            )

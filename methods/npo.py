@@ -11,21 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from torch import Tensor
-
-from harness.api import LM, Corpora, param
-from harness.train import (
-    combined,
-    descend,
-    encode,
-    forget_preference,
-    gradient,
-    pad_id,
-    retain_loss,
-    rows,
-    stream,
-    trainable,
-)
+from harness.api import LM, Corpora, Fidelity, param
+from harness.train import Balanced, forget_preference, pad_id, retain_loss, rows, sides, trained, weigh
 
 POCKET: Mapping[str, object] = {
     "lr": 6e-4,
@@ -59,48 +46,37 @@ MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 10 * 139}
 
 
 @dataclass(frozen=True)
-class NPO:
+class NPO(Balanced):
     """Negative preference optimisation with a retain term."""
 
-    lr: float = param(1e-5, "Learning rate (7B, open-unlearning).", gt=0)
+    lr: float = param(1e-5, "Peak learning rate of AdamW (7B, open-unlearning).", gt=0)
     steps: int = param(125, "Updates (Unlearn-Smooth run script).", ge=1)
-    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
     beta: float = param(0.1, "Inverse temperature for sums over a document (open-unlearning).", gt=0)
     reduce: Literal["sum", "mean"] = param("sum", "Likelihood of a document or per token.", choices=("sum", "mean"))
     forget_weight: float = param(1.0, "Weight of the forget term (open-unlearning).", gt=0)
     retain_weight: float = param(1.0, "Weight of the retain term (open-unlearning).", ge=0)
-    retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
-    batch_size: int = param(4, "Forget documents per update.", ge=1)
-    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
-    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
-    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "preference"
     citation: ClassVar[str] = "2404.05868"
+    fidelity: ClassVar[Fidelity] = "formula-checked"
+    search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "wmdp-bio": ZEPHYR_BIO,
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
         "small": SMALL,
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
-        "wmdp-bio": ZEPHYR_BIO,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * NPO(forget) + retain_weight * L(retain)``."""
-        params = trainable(lm.model)
-        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
-        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
-        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
-        disliked = forget_preference(
-            lm.model, forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
-        )
-        kept = retain_loss(lm.model, self.retain)
-
-        def step_gradient(step: int) -> list[Tensor]:
-            away = gradient(params, disliked, next(forget), weight=rows)
-            return combined((self.forget_weight, away), (self.retain_weight, gradient(params, kept, next(retain))))
-
-        descend(params, step_gradient, steps=self.steps, lr=self.lr, warmup=self.warmup)
+        data = sides(lm, corpora, self, seed=seed)
+        with trained(lm, self, seed=seed) as params:
+            disliked = forget_preference(
+                lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
+            )
+            weigh(params, data, self, forget=disliked, retain=retain_loss(lm.model, self.retain), unit=rows)

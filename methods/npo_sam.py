@@ -13,11 +13,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, param
+from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    Balanced,
     combined,
-    descend,
-    encode,
+    follow,
     forget_preference,
     gradient,
     norm,
@@ -26,8 +26,8 @@ from harness.train import (
     retain_loss,
     rows,
     scaled,
-    stream,
-    trainable,
+    sides,
+    trained,
 )
 
 
@@ -69,52 +69,49 @@ MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 139, "retain_weight": 2.5}
 
 
 @dataclass(frozen=True)
-class NPOSAM:
+class NPOSAM(Balanced):
     """NPO with sharpness-aware minimisation of its forget term."""
 
-    lr: float = param(5e-6, "Learning rate (Zephyr-7B, 2502.05374).", gt=0)
+    lr: float = param(5e-6, "Peak learning rate of AdamW (Zephyr-7B, 2502.05374).", gt=0)
     steps: int = param(125, "Updates (2502.05374).", ge=1)
-    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
     rho: float = param(0.01, "Radius of the perturbation, L2 over all weights (2502.05374).", ge=0)
     rho_rel: float | None = param(None, "Radius relative to each tensor's norm; takes the place of rho.", gt=0)
     beta: float = param(0.015, "Inverse temperature for means over tokens (2502.05374).", gt=0)
     reduce: Literal["sum", "mean"] = param("mean", "Likelihood of a document or per token.", choices=("sum", "mean"))
     forget_weight: float = param(1.0, "Weight of the forget term (2502.05374).", gt=0)
     retain_weight: float = param(2.25, "Weight of the retain term (2502.05374).", ge=0)
-    retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
-    batch_size: int = param(4, "Forget documents per update.", ge=1)
-    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
-    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
-    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2502.05374"
+    fidelity: ClassVar[Fidelity] = "formula-checked"
+    search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "wmdp-bio": {},
+        "muse-news": MUSE_NEWS,
+        "muse-books": MUSE_BOOKS,
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
         "small": SMALL,
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * max_eps NPO(forget; w + eps) + retain_weight * L(retain; w)``."""
-        params = trainable(lm.model)
-        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
-        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
-        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
-        disliked = forget_preference(
-            lm.model, forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
-        )
-        kept = retain_loss(lm.model, self.retain)
+        data = sides(lm, corpora, self, seed=seed)
+        with trained(lm, self, seed=seed) as params:
+            disliked = forget_preference(
+                lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
+            )
+            kept = retain_loss(lm.model, self.retain)
 
-        def step_gradient(step: int) -> list[Tensor]:
-            batch = next(forget)
-            uphill = gradient(params, disliked, batch, weight=rows)
-            with perturbed(params, worst_direction(params, uphill, rho=self.rho, rho_rel=self.rho_rel)):
-                away = gradient(params, disliked, batch, weight=rows)
-            return combined((self.forget_weight, away), (self.retain_weight, gradient(params, kept, next(retain))))
+            def step_gradient(step: int) -> list[Tensor]:
+                batch = next(data.forget)
+                uphill = gradient(params, disliked, batch, weight=rows)
+                with perturbed(params, worst_direction(params, uphill, rho=self.rho, rho_rel=self.rho_rel)):
+                    away = gradient(params, disliked, batch, weight=rows)
+                keep = gradient(params, kept, next(data.retain))
+                return combined((self.forget_weight, away), (self.retain_weight, keep))
 
-        descend(params, step_gradient, steps=self.steps, lr=self.lr, warmup=self.warmup)
+            follow(params, step_gradient, self)

@@ -7,47 +7,29 @@ Letters: B batch, T tokens, D width.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from harness.api import LM, Corpora, param
-from harness.train import Batch, combined, descend, encode, frozen_copy, gradient, stream
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-
-def truncated(model: PreTrainedModel, layer: int) -> nn.Module:
-    """The same weights up to and including decoder block ``layer``, without the final norm and the head."""
-    decoder = model.get_decoder()
-    if not 0 <= layer < len(decoder.layers):
-        raise ValueError(f"Layer {layer} does not exist: the model has layers 0 to {len(decoder.layers) - 1}.")
-    view: nn.Module = copy.copy(decoder)
-    view._modules = {**decoder._modules, "layers": decoder.layers[: layer + 1], "norm": nn.Identity()}
-    return view
-
-
-def activations(view: nn.Module, batch: Batch) -> Tensor:
-    """Residual stream (B, T, D) behind the last block; right padding needs no attention mask."""
-    hidden: Tensor = view(input_ids=batch.input_ids, use_cache=False).last_hidden_state
-    return hidden
-
-
-def token_mean(values: Tensor, batch: Batch) -> Tensor:
-    """Mean of (B, T) values over tokens that are no padding."""
-    mask = batch.attention_mask
-    return (values * mask).sum() / mask.sum()
-
-
-def tokens(batch: Batch) -> int:
-    """Number of tokens that are no padding."""
-    return int(batch.attention_mask.sum())
-
+from harness.api import LM, Corpora, Fidelity, param
+from harness.train import (
+    Batch,
+    Paired,
+    Term,
+    activations,
+    direction,
+    follow,
+    frozen,
+    sides,
+    token_mean,
+    tokens,
+    total_gradient,
+    trained,
+    truncated,
+)
 
 MATRICES = (
     *(f"self_attn.{name}_proj" for name in "qkvo"),
@@ -81,59 +63,60 @@ ZEPHYR_CYBER: Mapping[str, object] = {"max_tokens": 768}
 
 
 @dataclass(frozen=True)
-class RMU:
+class RMU(Paired):
     """Representation misdirection: scramble one layer's activations on forget documents, keep them on the others."""
 
-    lr: float = param(5e-5, "Learning rate (Zephyr-7B, 2403.03218).", gt=0)
+    lr: float = param(5e-5, "Peak learning rate of AdamW (Zephyr-7B, 2403.03218).", gt=0)
     steps: int = param(150, "Updates (2403.03218).", ge=1)
-    warmup: int = param(0, "Updates of linear warm-up.", ge=0)
     layer: int = param(7, "Decoder block whose output is steered, from 0 (Zephyr-7B, 2403.03218).", ge=0)
     train_layers: tuple[int, ...] = param((5, 6, 7), "Blocks that train (Zephyr-7B, 2403.03218).", ge=0)
     train_matrices: tuple[str, ...] = param(("mlp.down_proj",), "Matrices that train in them (2403.03218).")
     steering_coeff: float = param(6.5, "Length of the target vector (Zephyr-7B, 2403.03218).", gt=0)
-    adaptive: float | None = param(None, "Length in multiples of the first batch's; replaces steering_coeff.", gt=0)
+    adaptive: float | None = param(
+        None, "Length in multiples of the first batch's; replaces steering_coeff (2408.06223: 5).", gt=0
+    )
     alpha: float = param(1200.0, "Weight of the retain term (Zephyr-7B, 2403.03218).", ge=0)
-    batch_size: int = param(4, "Forget documents per update.", ge=1)
-    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
-    max_tokens: int = param(512, "Documents are cut to this many tokens (2403.03218, biology).", ge=2)
-    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2403.03218"
+    fidelity: ClassVar[Fidelity] = "formula-checked"
+    search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "adaptive")
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}, "wmdp-cyber": ZEPHYR_CYBER}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
         "small": SMALL,
-        "wmdp-cyber": ZEPHYR_CYBER,
     }
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``mean |h(forget) - c u|^2 / D + alpha * mean |h(retain) - h0(retain)|^2 / D``."""
-        lm.model.eval()
         view = truncated(lm.model, self.layer)
-        params = self._trained(view)
-        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
-        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
-        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
-        first = next(forget)
-        misdirected = toward(view, self._length(view, first) * direction(lm.model, seed))
-        kept = unmoved(view)
+        data = sides(lm, corpora, self, seed=seed)
+        with trained(lm, self, seed=seed, only=self._trained(lm)) as params:
+            first = next(data.forget)
+            misdirected = toward(view, self._length(view, first) * direction(lm.model, seed))
+            kept = unmoved(view)
 
-        def step_gradient(step: int) -> list[Tensor]:
-            batch = next(forget) if step else first
-            away = gradient(params, misdirected, batch, weight=tokens)
-            return combined((1.0, away), (self.alpha, gradient(params, kept, next(retain), weight=tokens)))
+            def step_gradient(step: int) -> list[Tensor]:
+                away = Term(misdirected, next(data.forget) if step else first, unit=tokens)
+                return total_gradient(params, away, Term(kept, next(data.retain), self.alpha, unit=tokens))
 
-        descend(params, step_gradient, steps=self.steps, lr=self.lr, warmup=self.warmup)
+            follow(params, step_gradient, self)
 
-    def _trained(self, view: nn.Module) -> list[nn.Parameter]:
-        wanted = {f"layers.{layer}.{name}.weight" for layer in self.train_layers for name in self.train_matrices}
-        found = {name: weight for name, weight in view.named_parameters() if name in wanted}
-        if missing := sorted(wanted - found.keys()):
+    def _trained(self, lm: LM) -> list[str]:
+        """Names of the linear maps that train, in the model's order."""
+        found = {module: name for name, module in lm.model.named_modules()}
+        layers = lm.model.get_decoder().layers
+        wanted = {(layer, name) for layer in self.train_layers for name in self.train_matrices}
+        missing = [
+            f"layers.{layer}.{name}.weight"
+            for layer, name in sorted(wanted)
+            if layer > self.layer or layer >= len(layers) or not _has(layers[layer], name)
+        ]
+        if missing:
             raise ValueError(f"No {', '.join(missing)} at or below layer {self.layer} of this model.")
-        return list(found.values())
+        return [found[layers[layer].get_submodule(name)] for layer, name in sorted(wanted)]
 
     @torch.no_grad()
     def _length(self, view: nn.Module, first: list[Batch]) -> float:
@@ -143,13 +126,6 @@ class RMU:
         return self.adaptive * float(sum(size * count for size, count in sizes)) / sum(count for _, count in sizes)
 
 
-def direction(model: PreTrainedModel, seed: int) -> Tensor:
-    """A unit vector (D,) with uniform, hence non-negative, coordinates before normalising (2403.03218)."""
-    drawn = torch.rand(model.config.hidden_size, generator=torch.Generator().manual_seed(seed))
-    unit: Tensor = (drawn / drawn.norm()).to(model.device, model.dtype)
-    return unit
-
-
 def toward(view: nn.Module, target: Tensor) -> Callable[[Batch], Tensor]:
     """Mean squared distance of forget activations from one target vector."""
     return lambda batch: token_mean((activations(view, batch) - target).square().mean(dim=-1), batch)
@@ -157,11 +133,14 @@ def toward(view: nn.Module, target: Tensor) -> Callable[[Batch], Tensor]:
 
 def unmoved(view: nn.Module) -> Callable[[Batch], Tensor]:
     """Mean squared distance of retain activations from those of today's weights."""
-    original = frozen_copy(view)
+    original = frozen(view)
 
     def loss(batch: Batch) -> Tensor:
-        with torch.no_grad():
-            wanted = activations(original, batch)
+        wanted = original(lambda before: activations(before, batch))
         return token_mean((activations(view, batch) - wanted).square().mean(dim=-1), batch)
 
     return loss
+
+
+def _has(layer: nn.Module, name: str) -> bool:
+    return any(name == found for found, _ in layer.named_modules())

@@ -16,12 +16,12 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from harness.api import LM, Corpora, param
+from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    Paired,
     combined,
     descent,
     dot,
-    encode,
     forget_preference,
     gradient,
     norm,
@@ -30,8 +30,8 @@ from harness.train import (
     retain_loss,
     rows,
     scaled,
-    stream,
-    trainable,
+    sides,
+    trained,
 )
 
 GUARD = 1e-6
@@ -104,10 +104,10 @@ cut to 512 tokens. Full-size models have the defaults or a benchmark's own prese
 
 
 @dataclass(frozen=True)
-class StableUN:
+class StableUN(Paired):
     """Feedback-guided multi-point unlearning: NPO that also forgets at perturbed weights (reconstruction)."""
 
-    lr: float = param(5e-6, "Learning rate (7B; nearest neighbour, 2502.05374).", gt=0)
+    lr: float = param(5e-6, "Peak learning rate (7B; nearest neighbour, 2502.05374).", gt=0)
     steps: int = param(125, "Updates (2502.05374).", ge=1)
     warmup: int = param(12, "Updates of linear warm-up; also before the weight average starts.", ge=0)
     families: tuple[Literal["sap", "gpn", "gap", "hws"], ...] = param(
@@ -129,14 +129,13 @@ class StableUN:
     reduce: Literal["sum", "mean"] = param("mean", "Likelihood of a document or per token.", choices=("sum", "mean"))
     forget_weight: float = param(1.0, "Weight of NPO wherever it is evaluated.", gt=0)
     retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
-    batch_size: int = param(4, "Forget documents per update (2502.05374).", ge=1)
-    retain_batch_size: int = param(4, "Retain documents per update.", ge=1)
-    max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
-    accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2509.20230"
+    fidelity: ClassVar[Fidelity] = "approximate"
+    search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
@@ -150,30 +149,28 @@ class StableUN:
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Follow :meth:`step_gradient` for ``steps`` updates."""
-        params = trainable(lm.model)
-        forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
-        forget = stream(lm, forget_rows, size=self.batch_size, parts=self.accumulation, seed=2 * seed)
-        retain = stream(lm, retain_rows, size=self.retain_batch_size, parts=self.accumulation, seed=2 * seed + 1)
-        per_token = self.reduce == "mean"
-        disliked = forget_preference(lm.model, forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=per_token)
-        kept = retain_loss(lm.model, self.retain)
+        data = sides(lm, corpora, self, seed=seed)
         average = Average(self.warmup, self.average_decay)
         noise = torch.Generator().manual_seed(seed)
-
-        def direction(step: int) -> list[Tensor]:
-            x_f, x_r = next(forget), next(retain)
-            return self.step_gradient(
-                params,
-                lambda: scaled(gradient(params, disliked, x_f, weight=rows), self.forget_weight),
-                lambda: gradient(params, kept, x_r),
-                average=average,
-                noise=noise,
+        with trained(lm, self, seed=seed) as params:
+            disliked = forget_preference(
+                lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
             )
+            kept = retain_loss(lm.model, self.retain)
 
-        for updates in descent(params, direction, steps=self.steps, lr=self.lr, warmup=self.warmup):
-            if "hws" in self.families:
-                average.update(params, updates)
+            def direction(step: int) -> list[Tensor]:
+                x_f, x_r = next(data.forget), next(data.retain)
+                return self.step_gradient(
+                    params,
+                    lambda: scaled(gradient(params, disliked, x_f, weight=rows), self.forget_weight),
+                    lambda: gradient(params, kept, x_r),
+                    average=average,
+                    noise=noise,
+                )
+
+            for updates in descent(params, direction, steps=self.steps, lr=self.lr, warmup=self.warmup):
+                if "hws" in self.families:
+                    average.update(params, updates)
 
     def step_gradient(
         self, params: Vector, forget: Gradient, retain: Gradient, *, average: Average, noise: torch.Generator

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 class Method(Protocol):
     """An unlearning method: edits the model in place, sees documents only.
 
-    Optional class attributes: ``family`` (a word for the board), ``citation`` (arXiv id), ``role`` (``original`` and
-    ``reference`` are the controls), ``presets`` (benchmark name -> fields that differ there from the defaults).
+    Optional class attributes: ``family`` (a word for the board), ``citation`` (arXiv id), ``fidelity``, ``role``
+    (``original`` and ``reference`` are the controls that every grid has), ``needs`` (parts of the corpora without which
+    it cannot run), ``published`` (benchmark name -> fields of the published setting that differ from the defaults),
+    ``presets`` (the same for settings of our own, which go before published ones) and ``search`` (fields that
+    ``harness tune`` chooses).
     """
 
     version: ClassVar[int]
@@ -88,11 +91,12 @@ class Engine(Protocol):
 class Benchmark(Protocol):
     """A target model, what methods and attackers may see of its world, and how knowledge is scored.
 
-    Optional: ``preset() -> str`` names the presets of methods and attacks that suit its model (its own name without
-    it), ``continues() -> Benchmark | None`` the same benchmark one unlearning request earlier, from whose unlearned
-    model a method starts instead of from the target (MUSE's sustainability), ``evaluate_attacked`` (as ``evaluate``)
-    scores an attacked model, where some scores would cost much and tell nothing after an attack, and ``require_room()``
-    raises a ``UserError`` while planning if the model cannot read as many tokens as a record takes.
+    Optional: the class attribute ``offers`` (which needs of methods its corpora meet), ``preset() -> str`` names the
+    presets of methods and attacks that suit its model (its own name without it), ``continues() -> Benchmark | None``
+    the same benchmark one unlearning request earlier, from whose unlearned model a method starts instead of from the
+    target (MUSE's sustainability), ``evaluate_attacked`` (as ``evaluate``) scores an attacked model, where some scores
+    would cost much and tell nothing after an attack, and ``require_room()`` raises a ``UserError`` while planning if
+    the model cannot read as many tokens as a record takes.
     """
 
     version: ClassVar[int]

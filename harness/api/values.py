@@ -19,6 +19,11 @@ Family = Literal["none", "relearn", "finetune", "edit", "activation", "prompt"]
 Role = Literal["method", "original", "reference"]
 Scale = Literal["pocket", "slice", "full"]
 Split = Literal["dev", "test"]
+Need = Literal["pairs", "personas", "auxiliary"]
+"""Parts of :class:`Corpora` that not every benchmark has; a method that needs one is left out where it is missing."""
+Fidelity = Literal["formula-checked", "reproduced", "approximate"]
+"""What stands behind a method's name: its update equals the published formula in a test; a published number was met
+within its tolerance; or neither, because something of it is unknown or was left out, which the method's file says."""
 
 STRICT: Mapping[str, Any] = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 """Validation of values that are read back from files: nothing unknown, nothing coerced, nothing non-finite."""
@@ -41,14 +46,6 @@ class LM:
 
 
 @dataclass(frozen=True)
-class Corpora:
-    """What a method may see: documents to forget and documents to retain, never a scored item."""
-
-    forget: Sequence[str]
-    retain: Sequence[str]
-
-
-@dataclass(frozen=True)
 class Item:
     """A question in the benchmark's own prompt format and its answer, as they follow each other in one text.
 
@@ -57,6 +54,36 @@ class Item:
 
     prompt: str
     answer: str
+
+
+@dataclass(frozen=True)
+class Personas:
+    """Beginnings of a text about the forgotten topic: by one who knows it, and by one who does not (2410.02760)."""
+
+    expert: str
+    novice: str
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """What a method may see, never a scored item: documents to forget and to retain, and what some methods need beside.
+
+    Attributes:
+        forget: Documents to forget.
+        retain: Documents whose knowledge is to be kept.
+        forget_pairs: Solved questions about forgotten facts that are never scored (need ``pairs``).
+        retain_pairs: The same about retained facts.
+        auxiliary: Documents of a domain that has nothing to do with either and that no attacker owns (need
+            ``auxiliary``).
+        personas: Prompts for self-distillation (need ``personas``).
+    """
+
+    forget: Sequence[str]
+    retain: Sequence[str]
+    forget_pairs: Sequence[Item] = ()
+    retain_pairs: Sequence[Item] = ()
+    auxiliary: Sequence[str] = ()
+    personas: Personas | None = None
 
 
 @dataclass(frozen=True)

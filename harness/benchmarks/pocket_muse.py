@@ -21,6 +21,7 @@ from harness.api import (
     Engine,
     Evaluation,
     Item,
+    Need,
     Prompts,
     Score,
     Split,
@@ -66,6 +67,7 @@ class PocketMUSE:
     """Invented news: verbatim memory, knowledge never asked in training, membership, utility; pocket scale."""
 
     version: ClassVar[int] = 1
+    offers: ClassVar[tuple[Need, ...]] = ("pairs",)
 
     folds: tuple[int, ...] = param(
         (1, 2, 3, 4),
@@ -110,7 +112,12 @@ class PocketMUSE:
     def corpora(self) -> Corpora:
         """Articles, briefs and dispatches to be forgotten now; retained texts without the articles that are scored."""
         now = self.folds[self.requests - 1 : self.requests] if self.requests else self.folds
-        return Corpora([row["text"] for row in self._documents("forget") if row["fold"] in now], self._texts("retain"))
+        return Corpora(
+            [row["text"] for row in self._documents("forget") if row["fold"] in now],
+            self._texts("retain"),
+            forget_pairs=self._items("attacker"),
+            retain_pairs=self._items("attacker_utility"),
+        )
 
     def continues(self) -> PocketMUSE | None:
         """The request before this one."""

@@ -21,6 +21,7 @@ from harness.api import (
     Engine,
     Evaluation,
     Item,
+    Need,
     Prompts,
     Score,
     Split,
@@ -65,6 +66,7 @@ class PocketWMDP:
     """Facts about invented reagents, multiple choice by option text and by letter (pocket scale)."""
 
     version: ClassVar[int] = 1
+    offers: ClassVar[tuple[Need, ...]] = ("pairs",)
 
     def card(self) -> BenchmarkCard:
         """Title, scale and notice."""
@@ -90,22 +92,24 @@ class PocketWMDP:
         return str(FOLDER / "reference")
 
     def corpora(self) -> Corpora:
-        """Documents about all reagents, and about the retained entities that are never scored."""
-        return Corpora(forget=_texts("forget"), retain=_texts("retain"))
+        """Documents about all reagents and the retained entities that are never scored, with questions on the latter.
+
+        The pairs are the solved questions that attackers own too: both sides know of the same unscored facts.
+        """
+        solved = _solved()
+        return Corpora(
+            _texts("forget"), _texts("retain"), forget_pairs=solved["forget"], retain_pairs=solved["utility"]
+        )
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Documents and solved questions about entities that are never scored."""
-        solved = read_lines(FOLDER / "solved.jsonl")
-        asked = {
-            name: [Item(row["prompt"], f" {row['answer']}") for row in solved if row["set"] == name]
-            for name in ("forget", "utility")
-        }
+        solved = _solved()
         return AttackerData(
             forget=_texts("attack_forget"),
             near=_texts("attack_near"),
             unrelated=_texts("attack_unrelated"),
-            items=asked["forget"],
-            utility_items=asked["utility"],
+            items=solved["forget"],
+            utility_items=solved["utility"],
             reference_lr=reference_lr,
         )
 
@@ -154,6 +158,15 @@ def _question(row: Mapping[str, Any]) -> Question:
 def _score(name: str, split: Split, hits: list[float]) -> Score:
     axis, better, headline = SCORES[name]
     return Score.mean_of(hits, axis=axis, better=better, split=split, headline=headline, chance=CHANCE)
+
+
+def _solved() -> dict[str, list[Item]]:
+    """Solved questions about entities that are never scored, by the domain they are from."""
+    solved = read_lines(FOLDER / "solved.jsonl")
+    return {
+        name: [Item(row["prompt"], f" {row['answer']}") for row in solved if row["set"] == name]
+        for name in ("forget", "utility")
+    }
 
 
 def _texts(corpus: str) -> list[str]:

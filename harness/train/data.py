@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.api import LM
+from harness.train.processes import position, processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -89,15 +90,24 @@ def batches(rows: Sequence[Sequence[int]], *, size: int, pad_id: int, seed: int)
 def stream(lm: LM, rows: Sequence[Sequence[int]], *, size: int, parts: int, seed: int) -> Iterator[list[Batch]]:
     """Endless batches on the model's device, each cut into ``parts`` micro-batches.
 
+    Processes that train together draw the same batches, and each is given its own micro-batches of every one.
+
     Args:
         lm: The model that will see them.
         rows: Token rows.
-        size: Rows per batch.
-        parts: Micro-batches per batch; changes memory, not the gradient.
+        size: Rows per batch, over all processes.
+        parts: Micro-batches per batch and process; changes memory, not the gradient.
         seed: Of the order.
+
+    Raises:
+        ValueError: There are fewer rows in a batch than processes.
     """
+    count = processes()
+    if size < count:
+        raise ValueError(f"A batch of {size} rows cannot be shared by {count} processes; raise the batch size.")
     for batch in batches(rows, size=size, pad_id=pad_id(lm), seed=seed):
-        yield micro_batches(batch.to(lm.model.device), parts)
+        pieces = micro_batches(batch.to(lm.model.device), min(parts, size // count) * count)
+        yield pieces[position() :: count]
 
 
 def pad_id(lm: LM) -> int:

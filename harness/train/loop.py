@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from harness.train.data import IGNORED, Batch
+from harness.train.processes import sum_in_place, summed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from harness.train.settings import Training
 
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -33,6 +37,23 @@ def trainable(model: PreTrainedModel) -> list[nn.Parameter]:
     return [param for param in model.parameters() if param.requires_grad]
 
 
+@dataclass(frozen=True)
+class Term:
+    """One part of a total loss: a mean over a batch that comes in pieces.
+
+    Attributes:
+        loss: Mean loss of one piece.
+        batches: The pieces.
+        weight: Of this part in the total.
+        unit: How many units the mean of a piece runs over: target tokens, or ``rows`` for a mean over sequences.
+    """
+
+    loss: Callable[[Batch], Tensor]
+    batches: Sequence[Batch]
+    weight: float = 1.0
+    unit: Callable[[Batch], float] = target_tokens
+
+
 def gradient(
     params: Sequence[nn.Parameter],
     loss: Callable[[Batch], Tensor],
@@ -51,16 +72,33 @@ def gradient(
     Returns:
         One tensor per parameter, equal to the gradient of the uncut batch up to rounding.
     """
-    pieces = [(batch, float(weight(batch))) for batch in micro_batches if weight(batch)]
-    whole = sum(share for _, share in pieces)
-    total: list[Tensor] = []
-    for batch, share in pieces:
-        part = torch.autograd.grad(loss(batch) * (share / whole), list(params))
-        if total:
-            torch._foreach_add_(total, list(part))
-        else:
-            total = list(part)
-    return total
+    return total_gradient(params, Term(loss, micro_batches, unit=weight))
+
+
+def total_gradient(params: Sequence[nn.Parameter], *terms: Term) -> list[Tensor]:
+    """Gradient of a weighted sum of losses, in one set of buffers however many terms and pieces there are.
+
+    Args:
+        params: What to differentiate by; their ``grad`` is used on the way and empty afterwards.
+        terms: What is summed; several processes that train together each give the pieces of their own.
+
+    Returns:
+        One tensor per parameter, the caller's to change.
+    """
+    wanted = list(params)
+    for param in wanted:
+        param.grad = None
+    for term in terms:
+        shares = [float(term.unit(batch)) for batch in term.batches]
+        whole = summed(sum(shares), device=wanted[0].device)
+        for batch, share in zip(term.batches, shares, strict=True):
+            if share:
+                torch.autograd.backward(term.loss(batch) * (term.weight * share / whole), inputs=wanted)
+    found = [torch.zeros_like(param) if param.grad is None else param.grad for param in wanted]
+    for param in wanted:
+        param.grad = None
+    sum_in_place(found)
+    return found
 
 
 def rate(step: int, *, steps: int, warmup: int, schedule: Schedule) -> float:
@@ -139,3 +177,8 @@ def descend(  # noqa: PLR0913 - as descent
     )
     for _ in updates:
         pass
+
+
+def follow(params: Sequence[nn.Parameter], step_gradient: Callable[[int], Sequence[Tensor]], how: Training) -> None:
+    """Run ``descent`` to its end with the settings that methods share."""
+    descend(params, step_gradient, steps=how.steps, lr=how.lr, warmup=how.warmup)

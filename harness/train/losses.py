@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from harness.train.data import IGNORED, Batch, pad
+from harness.train.frozen import Frozen, frozen
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Retain = Literal["gd", "kl"]
-Model = TypeVar("Model", bound=nn.Module)
 
 
 def next_token_logits(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -55,17 +54,27 @@ def sequence_nll(model: PreTrainedModel, batch: Batch, *, per_token: bool = Fals
     return total / mask.sum(dim=1) if per_token else total
 
 
-def kl_to(model: PreTrainedModel, reference: PreTrainedModel, batch: Batch) -> Tensor:
-    """Mean over target positions of KL(reference || model) on next-token distributions, nats.
+def target_logits(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Logits (N, V) at the N positions whose next token is a target, at least in fp32, and those tokens (N,)."""
+    targets = batch.labels[:, 1:]
+    mask = targets != IGNORED
+    return next_token_logits(model, batch)[mask], targets[mask]
+
+
+def divergence(given: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over N positions of KL(wanted || given) between next-token distributions from logits (N, V), nats.
 
     Both sides are log-probabilities and only targets are counted; public MUSE code feeds raw logits, and
     open-unlearning divides by padding too (spec: methods 2.3).
     """
-    mask = batch.labels[:, 1:] != IGNORED
-    with torch.no_grad():
-        wanted = next_token_logits(reference, batch)[mask].log_softmax(dim=-1)  # (targets, V)
-    given = next_token_logits(model, batch)[mask].log_softmax(dim=-1)
-    return functional.kl_div(given, wanted, log_target=True, reduction="sum") / mask.sum()
+    own, due = given.log_softmax(dim=-1), wanted.log_softmax(dim=-1)
+    return functional.kl_div(own, due, log_target=True, reduction="sum") / len(given)
+
+
+def kl_to(model: PreTrainedModel, reference: Frozen, batch: Batch) -> Tensor:
+    """Mean over target positions of KL(reference || model), nats."""
+    wanted = reference(lambda original: target_logits(original, batch)[0])
+    return divergence(target_logits(model, batch)[0], wanted)
 
 
 def negative_preference(nll: Tensor, reference_nll: Tensor, *, beta: float) -> Tensor:
@@ -93,7 +102,7 @@ def forget_preference(
         beta: See :func:`negative_preference`; not transferable between sums and means over tokens.
         per_token: Compare mean instead of summed negative log-likelihoods.
     """
-    known = _row_nll(model, rows, pad_id=pad_id, per_token=per_token)
+    known = row_nll(model, rows, pad_id=pad_id, per_token=per_token)
 
     def loss(batch: Batch) -> Tensor:
         nll = sequence_nll(model, batch, per_token=per_token)
@@ -105,22 +114,18 @@ def forget_preference(
 def retain_loss(model: PreTrainedModel, kind: Retain) -> Callable[[Batch], Tensor]:
     """What keeps the retained behaviour, a mean over target tokens.
 
-    ``gd`` is the negative log-likelihood; ``kl`` is the divergence from the weights as they are now, a copy of which
-    stays in memory.
+    ``gd`` is the negative log-likelihood; ``kl`` is the divergence from the weights as they are now, see
+    :func:`harness.train.frozen.frozen`.
     """
     if kind == "gd":
         return lambda batch: mean_nll(model, batch)
-    reference = frozen_copy(model)
+    reference = frozen(model)
     return lambda batch: kl_to(model, reference, batch)
 
 
-def frozen_copy(model: Model) -> Model:
-    """A copy with today's weights that no gradient reaches."""
-    return copy.deepcopy(model).requires_grad_(False)
-
-
 @torch.no_grad()
-def _row_nll(model: PreTrainedModel, rows: Sequence[Sequence[int]], *, pad_id: int, per_token: bool) -> Tensor:
+def row_nll(model: PreTrainedModel, rows: Sequence[Sequence[int]], *, pad_id: int, per_token: bool = False) -> Tensor:
+    """:func:`sequence_nll` of every row under the weights as they are now, (rows,) without gradient."""
     at_once = 16  # rows per forward pass
     chunks = [pad(rows[start : start + at_once], pad_id=pad_id) for start in range(0, len(rows), at_once)]
     return torch.cat([sequence_nll(model, chunk.to(model.device), per_token=per_token) for chunk in chunks])

@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 import torch
 
-from attacks.relearn_lora import RelearnLoRA, adapted, factors, merged
+from attacks.relearn_lora import RelearnLoRA
 from harness.api import LM, AttackerData, NotApplicable
 from harness.testing.snapshot import snapshot
-from harness.train import encode, linear_maps, mean_nll, pad
+from harness.train import adapted, encode, factors, linear_maps, mean_nll, merged, pad
 
 SMALL = RelearnLoRA(samples=8, epochs=2, rank=2, batch_size=4, lr_scale=10)
 IDS = torch.arange(6, 18)[None]

@@ -22,6 +22,7 @@ from harness.train import (
     dot,
     encode,
     forget_preference,
+    frozen,
     frozen_copy,
     gradient,
     kl_to,
@@ -145,13 +146,13 @@ def test_kl_of_three_tokens_by_hand() -> None:
     model: Any = Fixed([[math.log(3), 0.0], [1.0, 1.0], [5.0, 0.0]])
     reference: Any = Fixed([[0.0, 0.0], [2.0, 2.0], [0.0, 7.0]])
     expected = 0.5 * (0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25))
-    assert kl_to(model, reference, pad([[0, 1, 0]], pad_id=0)).item() == pytest.approx(expected)
+    assert kl_to(model, frozen(reference), pad([[0, 1, 0]], pad_id=0)).item() == pytest.approx(expected)
 
 
 def test_gradient_of_kl_is_the_difference_of_probabilities() -> None:
     model: Any = Fixed([[math.log(3), 0.0], [1.0, 1.0], [5.0, 0.0]])
     reference: Any = Fixed([[0.0, 0.0], [2.0, 2.0], [0.0, 7.0]])
-    (found,) = torch.autograd.grad(kl_to(model, reference, pad([[0, 1, 0]], pad_id=0)), model.logits)
+    (found,) = torch.autograd.grad(kl_to(model, frozen(reference), pad([[0, 1, 0]], pad_id=0)), model.logits)
     expected = (model.logits.softmax(-1) - reference.logits.softmax(-1)) / 2  # two target positions
     torch.testing.assert_close(found[0, :2], expected[0, :2].detach())
 
@@ -162,7 +163,7 @@ def test_kl_equals_the_naive_loop(model: Any, tokenizer: Any) -> None:
         torch.cat([m(torch.tensor([row])).logits[0, :-1].log_softmax(-1) for row in ROWS]) for m in (model, reference)
     )
     expected = (log_q.exp() * (log_q - log_p)).sum() / len(log_p)
-    torch.testing.assert_close(kl_to(model, reference, pad(ROWS, pad_id=0)), expected)
+    torch.testing.assert_close(kl_to(model, frozen(reference), pad(ROWS, pad_id=0)), expected)
 
 
 def test_kl_to_the_same_weights_has_no_gradient(model: Any) -> None:
@@ -173,7 +174,7 @@ def test_kl_to_the_same_weights_has_no_gradient(model: Any) -> None:
 
 @pytest.mark.parametrize("name", ["mean_nll", "kl", "preference"])
 def test_padding_does_not_move_a_loss(model: Any, name: str) -> None:
-    reference = frozen_copy(model).apply(lambda part: [w.mul_(1.1) for w in part.parameters(recurse=False)])
+    reference = frozen(frozen_copy(model).apply(lambda part: [w.mul_(1.1) for w in part.parameters(recurse=False)]))
     losses = {
         "mean_nll": lambda batch: mean_nll(model, batch),
         "kl": lambda batch: kl_to(model, reference, batch),

@@ -10,35 +10,17 @@ import pytest
 import torch
 
 from harness.api import LM, Corpora
-from methods.ga import GA
-from methods.graddiff import GradDiff
 from methods.none import NoUnlearning
-from methods.npo import NPO
-from methods.npo_sam import NPOSAM
 from methods.reference import Reference
-from methods.rmu import RMU
-from methods.stableun import StableUN
+from tests.methods.catalogue import CASES
 
-SHORT: dict[str, Any] = {"lr": 1e-3, "steps": 3, "warmup": 1}
-METHODS = [
-    GA(**SHORT),
-    GradDiff(**SHORT),
-    GradDiff(**SHORT, retain="kl"),
-    NPO(**SHORT),
-    NPO(**SHORT, retain="kl", reduce="mean"),
-    NPOSAM(**SHORT),
-    NPOSAM(**SHORT, rho_rel=0.01),
-    RMU(**SHORT, layer=1, train_layers=(0, 1)),
-    RMU(**SHORT, layer=1, train_layers=(1,), adaptive=5.0),
-    *(StableUN(**SHORT, families=(family,)) for family in ("sap", "gpn", "gap", "hws")),
-    StableUN(**SHORT, families=("sap", "gpn"), draws=2, split="clean", retain="kl"),
-]
 CONTROLS = [NoUnlearning(), Reference()]
 
 
 def name(method: Any) -> str:
-    changed = [f"{f.name}={getattr(method, f.name)}" for f in dataclasses.fields(method) if f.name not in SHORT]
-    defaults = [f"{f.name}={f.default}" for f in dataclasses.fields(method)]
+    shown = [field for field in dataclasses.fields(method) if field.name not in {"lr", "steps", "warmup"}]
+    changed = [f"{f.name}={getattr(method, f.name)}" for f in shown]
+    defaults = [f"{f.name}={f.default}" for f in shown]
     return "-".join([type(method).__name__, *(text for text in changed if text not in defaults)])
 
 
@@ -47,7 +29,7 @@ def weights(method: Any, lm: LM, corpora: Corpora, *, seed: int = 0) -> torch.Te
     return torch.cat([weight.detach().flatten() for weight in lm.model.parameters()])
 
 
-@pytest.mark.parametrize("method", METHODS, ids=name)
+@pytest.mark.parametrize("method", CASES, ids=name)
 def test_a_method_changes_the_model_and_stays_finite(method: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
     after = weights(method, tiny_lm(), corpora)
     assert not torch.equal(after, weights(NoUnlearning(), tiny_lm(), corpora))
@@ -60,7 +42,7 @@ def test_a_control_leaves_the_model_alone(control: Any, tiny_lm: Callable[[], LM
     assert torch.equal(weights(control, tiny_lm(), corpora), before)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=name)
+@pytest.mark.parametrize("method", CASES, ids=name)
 def test_a_seed_decides_everything(method: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
     torch.manual_seed(1)
     first = weights(method, tiny_lm(), corpora, seed=3)
@@ -69,7 +51,7 @@ def test_a_seed_decides_everything(method: Any, tiny_lm: Callable[[], LM], corpo
     assert not torch.equal(weights(method, tiny_lm(), corpora, seed=4), first)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=name)
+@pytest.mark.parametrize("method", CASES, ids=name)
 def test_accumulation_over_micro_batches_changes_nothing(
     method: Any, tiny_lm: Callable[[], LM], corpora: Corpora
 ) -> None:
@@ -77,7 +59,7 @@ def test_accumulation_over_micro_batches_changes_nothing(
     torch.testing.assert_close(weights(cut, tiny_lm(), corpora), weights(whole, tiny_lm(), corpora), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=name)
+@pytest.mark.parametrize("method", CASES, ids=name)
 def test_a_method_leaves_no_trace_but_weights(method: Any, tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
     lm = tiny_lm()
     modules = [type(module) for module in lm.model.modules()]
@@ -87,14 +69,15 @@ def test_a_method_leaves_no_trace_but_weights(method: Any, tiny_lm: Callable[[],
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in lm.model.modules())
 
 
-@pytest.mark.parametrize("cls", [GA, GradDiff, NPO, NPOSAM, RMU, StableUN])
+@pytest.mark.parametrize("cls", sorted({type(case) for case in CASES}, key=lambda cls: cls.__name__))
 def test_presets_name_fields_that_exist(cls: Any) -> None:
     fields = {field.name for field in dataclasses.fields(cls)}
-    assert all(preset.keys() <= fields for preset in cls.presets.values())
-    known = {"pocket-wmdp", "pocket-muse", "small", "wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
-    assert cls.presets.keys() <= known
+    assert all(preset.keys() <= fields for preset in (*cls.presets.values(), *cls.published.values()))
+    assert set(cls.search) <= fields
+    assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse", "small"}
+    assert cls.published.keys() <= {"wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
 
 
-@pytest.mark.parametrize("cls", [GA, GradDiff, NPO, NPOSAM, RMU, StableUN])
+@pytest.mark.parametrize("cls", sorted({type(case) for case in CASES}, key=lambda cls: cls.__name__))
 def test_only_accumulation_is_no_part_of_the_identity(cls: Any) -> None:
     assert [field.name for field in dataclasses.fields(cls) if field.metadata["runtime"]] == ["accumulation"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from harness.api import LM, Corpora
-from harness.train import encode, pad
-from methods.rmu import RMU, activations, direction, token_mean, toward, truncated, unmoved
+from harness.train import activations, direction, encode, pad, token_mean, truncated
+from methods.rmu import RMU, toward, unmoved
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])

@@ -1,0 +1,39 @@
+"""Several processes that train one model on one batch: each computes its rows, and sums agree everywhere.
+
+Nothing here starts processes: whoever does (``harness unlearn`` under ``accelerate launch``) has set up
+``torch.distributed`` before. In a lone process every function is the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, distributed
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def position() -> int:
+    """Which of them this one is, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def summed(value: float, *, device: torch.device) -> float:
+    """The sum of every process's value."""
+    if processes() == 1:
+        return value
+    total = torch.tensor(value, dtype=torch.float64, device=device)
+    distributed.all_reduce(total)
+    return float(total)
+
+
+def sum_in_place(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors that every process has by their sums over processes."""
+    if processes() == 1:
+        return
+    for tensor in tensors:
+        distributed.all_reduce(tensor)

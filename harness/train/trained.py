@@ -1,0 +1,74 @@
+"""What a method trains: the weights or adapters in their place, in the precision that was asked for.
+
+Whatever happens inside the block, the model ends with its own modules, names and dtype; adapters end merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from harness.api import LM
+from harness.train.adapters import adapted, factors, merged
+from harness.train.loop import trainable
+from harness.train.settings import Training
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@contextmanager
+def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = None) -> Iterator[list[nn.Parameter]]:
+    """Prepare a model for a gradient method.
+
+    Args:
+        lm: Edited in place; its model is set to evaluation mode (no dropout).
+        how: Rank of the adapters and precision.
+        seed: Of the adapters.
+        only: Names of the linear maps that train; None for every weight, or with adapters for every linear map.
+
+    Yields:
+        What the optimiser is to be given, tied weights once.
+    """
+    weights = trainable(lm.model)
+    if not how.lora_rank:
+        params = weights if only is None else [lm.model.get_submodule(name).weight for name in only]
+        with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
+            yield params
+        return
+    with adapted(lm.model, rank=how.lora_rank, seed=seed, only=only) as adapters:
+        with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
+            yield factors(adapters)
+        with merged(lm.model, adapters):
+            kept = [adapter.base_layer.weight.detach().clone() for adapter in adapters.values()]
+        torch._foreach_copy_([adapter.base_layer.weight.detach() for adapter in adapters.values()], kept)
+
+
+@contextmanager
+def _rounded(weights: Sequence[nn.Parameter], precision: str) -> Iterator[None]:
+    """Inside the block weights have 16 bits if so asked; adapters do not, which costs next to nothing."""
+    dtypes = [weight.dtype for weight in weights]
+    if precision == "bf16":
+        for weight in weights:
+            weight.data = weight.data.to(torch.bfloat16)
+    try:
+        yield
+    finally:
+        for weight, dtype in zip(weights, dtypes, strict=True):
+            weight.data = weight.data.to(dtype)
+
+
+@contextmanager
+def _passes_in(model: PreTrainedModel, precision: str) -> Iterator[None]:
+    """Inside the block matrix products are taken in bf16 if so asked.
+
+    Without the cache of autocast: it would go on serving the 16-bit copy of a weight that a method displaced meanwhile,
+    and perturbations would have no effect.
+    """
+    mixed = precision == "mixed"
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=mixed, cache_enabled=False):
+        yield

@@ -1,0 +1,68 @@
+"""The common frame of methods that weigh a forget loss against a retain loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from harness.api import LM, Corpora
+from harness.train.data import Batch, encode, stream
+from harness.train.loop import Term, follow, target_tokens, total_gradient
+from harness.train.settings import Balanced, Paired
+
+Loss = Callable[[Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of unlearning as endless batches, each cut into micro-batches.
+
+    Attributes:
+        forget_rows: All forget documents as token rows; a batch says by its ``index`` which of them it holds.
+    """
+
+    forget_rows: Sequence[Sequence[int]]
+    forget: Iterator[list[Batch]]
+    retain: Iterator[list[Batch]]
+
+
+def sides(lm: LM, corpora: Corpora, how: Paired, *, seed: int) -> Sides:
+    """Both corpora, encoded and shuffled by orders of their own."""
+    forget_rows = encode(lm.tokenizer, corpora.forget, max_tokens=how.max_tokens)
+    retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=how.max_tokens)
+    return Sides(
+        forget_rows,
+        stream(lm, forget_rows, size=how.batch_size, parts=how.accumulation, seed=2 * seed),
+        stream(lm, retain_rows, size=how.retain_batch_size, parts=how.accumulation, seed=2 * seed + 1),
+    )
+
+
+def weigh(
+    params: Sequence[nn.Parameter],
+    data: Sides,
+    how: Balanced,
+    *,
+    forget: Loss,
+    retain: Loss,
+    unit: Callable[[Batch], float] = target_tokens,
+) -> None:
+    """Descend on ``forget_weight * forget + retain_weight * retain`` for as many updates as the settings say.
+
+    Args:
+        params: Trained in place.
+        data: Where batches come from.
+        how: Weights, learning rate, updates.
+        forget: Loss whose descent forgets.
+        retain: Loss whose descent retains; not evaluated if its weight is 0.
+        unit: What the forget loss is a mean over.
+    """
+
+    def step_gradient(step: int) -> list[Tensor]:
+        terms = [Term(forget, next(data.forget), how.forget_weight, unit)]
+        if how.retain_weight:
+            terms.append(Term(retain, next(data.retain), how.retain_weight))
+        return total_gradient(params, *terms)
+
+    follow(params, step_gradient, how)

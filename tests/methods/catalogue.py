@@ -1,0 +1,13 @@
+"""Every method that ships, as it is tried on the tiny model, and the formulas that they are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.methods import cases_first
+from tests.methods.formula import Formula
+
+MODULES = (cases_first,)
+CASES: list[Any] = [case for module in MODULES for case in module.CASES]
+FORMULAS: Mapping[str, Formula] = {name: formula for module in MODULES for name, formula in module.FORMULAS.items()}
