@@ -42,6 +42,7 @@ app.add_typer(target_app, name="target")
 app.command()(commands.check)
 app.command()(commands.doctor)
 app.command()(commands.verify)
+app.command()(commands.tune)
 pocket_app.command("build")(commands.pocket_build)
 target_app.command("build")(commands.target_build)
 
@@ -120,6 +121,7 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     model: flag.Model = None,
     data_root: flag.DataRoot = None,
     utility: flag.Utility = None,
+    tuned: flag.Tuned = None,
     results: flag.Results = Path("results/local"),
     workers: flag.Workers = None,
 ) -> None:
@@ -130,7 +132,7 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
-    typed["utility"] = utility
+    typed |= {"utility": utility, "tuned": tuned}
     planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
     seen = preview(planned, Store(results), workers=workers_of(Means(workers=workers)))
     print_table(("benchmark", "method", "attack", "seed", "state"), seen.rows)
@@ -151,6 +153,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     model: flag.Model = None,
     data_root: flag.DataRoot = None,
     utility: flag.Utility = None,
+    tuned: flag.Tuned = None,
     results: flag.Results = Path("results/local"),
     site: flag.Site = Path("site"),
     workers: flag.Workers = None,
@@ -165,7 +168,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     from harness.places import require_writable
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
-    typed["utility"] = utility
+    typed |= {"utility": utility, "tuned": tuned}
     try:
         from harness.means import Means
         from harness.plan import Planned

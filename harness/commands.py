@@ -112,6 +112,48 @@ def verify(
         raise typer.Exit(FAILED)
 
 
+def tune(  # noqa: PLR0913 - typer reads the flags from the signature
+    *,
+    methods: flag.Methods = None,
+    benchmarks: flag.Benchmarks = None,
+    trials: Annotated[int, typer.Option(min=1, help="Settings tried per method, the same number for every one.")] = 20,
+    utility_budget: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of utility that a setting may cost before any attack.")
+    ] = 0.05,
+    attack: Annotated[str, typer.Option(help="The validation attack, on facts that no board shows.")] = "relearn",
+    seed: Annotated[int, typer.Option(min=0, help="Of the search, of unlearning and of the attack.")] = 0,
+    pairs: flag.Set = None,
+    engine: flag.Engine = None,
+    out: Annotated[Path, typer.Option(help="Folder of tuned settings; a search continues what it finds there.")] = Path(
+        "results/tuned"
+    ),
+    workers: flag.Workers = None,
+) -> None:
+    """Choose settings on dev facts: least knowledge after relearning at kept utility; exit 1 if a method has none.
+
+    `harness run --tuned OUT` then uses what was found.
+    """
+    from harness.console import print_table, say
+    from harness.flags import grid_of
+    from harness.means import Means, workers_of
+    from harness.places import require_writable
+    from harness.tuning.jobs import jobs_of
+    from harness.tuning.session import COLUMNS, Tuned
+    from harness.tuning.session import tune as tuned
+    from harness.tuning.study import Discipline
+
+    typed = {"methods": methods, "attacks": attack, "benchmarks": benchmarks, "engine": engine}
+    wanted = grid_of(None, typed, pairs=pairs or (), places={})
+    require_writable(out, "--out")
+    jobs, omitted = jobs_of(wanted, Discipline(trials, 1 - utility_budget, seed), out)
+    for line in omitted:
+        say(line)
+    ended: list[Tuned] = list(tuned(jobs, workers_of(Means(workers=workers))))
+    print_table(COLUMNS, sorted(one.row for one in ended))
+    if any(one.problem for one in ended):
+        raise typer.Exit(FAILED)
+
+
 def pocket_build(
     *,
     out: Annotated[Path, typer.Option(help="Folder to write `wmdp` and `muse` into; it must not hold them already.")],

@@ -10,6 +10,7 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +21,7 @@ from harness.cell import RANGE_TEST_VERSION, Spec, Value
 from harness.errors import UserError
 from harness.record import AttackCard, MethodCard
 from harness.registry import Kind
+from harness.settings import setting_of
 
 BOUNDS = {"gt": "greater than", "ge": "at least", "le": "at most"}
 
@@ -45,20 +47,33 @@ class FieldDoc:
     runtime: bool
 
 
-def build(kind: Kind, name: str, *, overrides: Mapping[str, object] | None = None, benchmark: str | None = None) -> Any:  # noqa: ANN401 - whatever class the plugin provides
-    """Make a component: its defaults, under its preset for the benchmark, under the overrides.
+def build(
+    kind: Kind,
+    name: str,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    benchmark: str | None = None,
+    tuned: Path | None = None,
+) -> Any:  # noqa: ANN401 - whatever class the plugin provides
+    """Make a component: its defaults, under its setting for the benchmark, under the overrides.
 
     Args:
         kind: What it is.
-        name: Its installed name.
+        name: Its installed name, with or without ``@setting``, see :func:`harness.settings.setting_of`.
         overrides: Field -> value as typed by a human (text is coerced to the field's type).
-        benchmark: Name of the benchmark whose preset applies.
+        benchmark: Name of the benchmark whose setting applies.
+        tuned: Folder of tuned settings that go before those that ship.
 
     Raises:
         UserError: Unknown or broken component, unknown field, mistyped or out-of-bounds value.
     """
+    chosen = setting_of(kind, name, benchmark=benchmark, tuned=tuned)
+    return made(kind, name.partition("@")[0], {**chosen.fields, **(overrides or {})})
+
+
+def made(kind: Kind, name: str, given: Mapping[str, object]) -> Any:  # noqa: ANN401 - as build
+    """A component with these fields and defaults for the rest; otherwise as :func:`build`."""
     cls = component_class(kind, name)
-    given = {**settings_for(cls, benchmark), **(overrides or {})}
     label = f"{kind}.{name}"
     known = {field.name: field for field in declared(cls)}
     for key in given:
@@ -72,16 +87,9 @@ def build(kind: Kind, name: str, *, overrides: Mapping[str, object] | None = Non
         raise UserError(f"{label} cannot be built from {values}: {error}. See `harness show {kind} {name}`.") from error
 
 
-def settings_for(cls: type, benchmark: str | None) -> Mapping[str, object]:
-    """What a component sets otherwise than by default on a benchmark: its own preset, else the published setting."""
-    presets, published = (getattr(cls, name, {}) for name in ("presets", "published"))
-    found: Mapping[str, object] = presets.get(benchmark) or published.get(benchmark, {})
-    return found
-
-
 def rebuild(kind: Kind, spec: Spec, runtime: Mapping[str, object]) -> Any:  # noqa: ANN401 - as build
     """The component of a spec, as a worker needs it; ``runtime`` holds the fields that the spec leaves out."""
-    component = build(kind, spec.name, overrides={**spec.params, **runtime})
+    component = made(kind, spec.name, {**spec.params, **runtime})
     if component.version != spec.version:
         raise UserError(
             f"{kind}.{spec.name} is planned at version {spec.version}, but version {component.version} is installed "
@@ -143,14 +151,16 @@ def role_of(component: object) -> str:
     return str(getattr(component, "role", "method"))
 
 
-def method_card(component: Any) -> MethodCard:  # noqa: ANN401 - any plugin
-    """What a page says about a method."""
+def method_card(component: Any, setting: str) -> MethodCard:  # noqa: ANN401 - any plugin
+    """What a page says about a method in one of its settings."""
     cls = type(component)
     return MethodCard(
         summary=registry.summary(cls),
         role=getattr(cls, "role", "method"),
         family=getattr(cls, "family", ""),
         citation=getattr(cls, "citation", ""),
+        fidelity=getattr(cls, "fidelity", ""),
+        setting=setting,
     )
 
 

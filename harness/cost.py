@@ -6,23 +6,29 @@ wrapping the model (adapters) changes nothing. Letters: B batch, T tokens, D wid
 
 from __future__ import annotations
 
+import logging
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from harness.record import Cost
+from harness.train.vectors import VISIBLE
 
 STATUS = Path("/proc/self/status")
+VECTORS = logging.getLogger("harness.train.vectors")
+WARM_STEPS = 3
+"""Optimiser steps that are not yet like those that follow: memory is taken, kernels are chosen."""
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
@@ -39,6 +45,11 @@ class _Tally:
     layer_token_backwards: int = 0
     seconds: float = 0.0
     peak_bytes: int = 0
+    stepped: float | None = None
+    between: list[float] = field(default_factory=list)
+    trained: int = 0
+    optimizer_bytes: int = 0
+    visible: float | None = None
 
 
 class Meter:
@@ -55,6 +66,10 @@ class Meter:
         """Attach to the model and start."""
         self._handles = [layer.register_forward_hook(_counted(self._tally, i)) for i, layer in enumerate(self._layers)]
         self._handles.append(register_optimizer_step_post_hook(_stepped(self._tally)))
+        self._perturbations = _Perturbations(self._tally)
+        self._level = VECTORS.level
+        VECTORS.addHandler(self._perturbations)
+        VECTORS.setLevel(logging.INFO)
         self._start()
         return self
 
@@ -63,6 +78,8 @@ class Meter:
         self._stop()
         for handle in self._handles:
             handle.remove()
+        VECTORS.removeHandler(self._perturbations)
+        VECTORS.setLevel(self._level)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -85,11 +102,16 @@ class Meter:
             token_forwards=tally.layer_token_forwards / depth,
             token_backwards=tally.layer_token_backwards / depth,
             peak_memory_bytes=tally.peak_bytes,
+            step_seconds=round(statistics.median(after), 6) if (after := tally.between[WARM_STEPS:]) else 0.0,
+            trained_parameters=tally.trained,
+            optimizer_bytes=tally.optimizer_bytes,
+            visible_share=tally.visible,
         )
 
     def _start(self) -> None:
         _reset_peak(self._device)
         self._tally.running = True
+        self._tally.stepped = None  # what happened meanwhile belongs to no step
         self._since = time.perf_counter()
 
     def _stop(self) -> None:
@@ -139,11 +161,33 @@ def _counted(tally: _Tally, index: int) -> Callable[[nn.Module, object, object],
     return forward
 
 
-def _stepped(tally: _Tally) -> Callable[[object, object, object], None]:
-    def step(optimizer: object, positional: object, named: object) -> None:
-        tally.steps += tally.running
+def _stepped(tally: _Tally) -> Callable[[Optimizer, object, object], None]:
+    def step(optimizer: Optimizer, positional: object, named: object) -> None:
+        if not tally.running:
+            return
+        now = time.perf_counter()
+        if tally.stepped is not None:
+            tally.between.append(now - tally.stepped)
+        tally.stepped = now
+        tally.steps += 1
+        tally.trained = sum(weight.numel() for group in optimizer.param_groups for weight in group["params"])
+        kept = (value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor))
+        tally.optimizer_bytes = sum(tensor.nbytes for tensor in kept)
 
     return step
+
+
+class _Perturbations(logging.Handler):
+    """Keeps the smallest share of 16-bit weights that a perturbation changed."""
+
+    def __init__(self, tally: _Tally) -> None:
+        super().__init__(logging.INFO)
+        self._tally = tally
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == VISIBLE and isinstance(record.args, tuple):
+            share = float(str(record.args[0]))
+            self._tally.visible = share if self._tally.visible is None else min(self._tally.visible, share)
 
 
 def _reset_peak(device: torch.device) -> None:

@@ -26,12 +26,14 @@ class Grid(BaseModel):
     """What a human types.
 
     Attributes:
-        methods: Names, or ``all``. Controls are added by themselves.
+        methods: Names, or ``all``, each as it is or as ``name@setting`` (harness/settings.py). Controls are added by
+            themselves.
         attacks: Names, or ``all``. The empty attack is added by itself.
         benchmarks: Names, ``all``, or ``pocket`` (every benchmark whose name starts with ``pocket-``).
         engine: Name of the engine that scores, or ``auto``: the one that suits this machine.
         seeds: A number of seeds (3 means 0, 1, 2) or a list of them.
         utility: lm-eval tasks that measure utility, on every chosen benchmark that lets them be chosen; empty: its own.
+        tuned: Folder of tuned settings, as ``harness tune`` writes them, that go before those that ship; empty: none.
         overrides: ``kind.name.field`` -> value; spelt ``set`` in TOML, where tables may be nested.
     """
 
@@ -43,6 +45,7 @@ class Grid(BaseModel):
     engine: str = AUTO
     seeds: tuple[int, ...] = (0,)
     utility: tuple[str, ...] = ()
+    tuned: str = ""
     overrides: Mapping[str, Any] = Field(default_factory=dict, alias="set")
 
     @field_validator("methods", "attacks", "benchmarks", "utility", mode="before")

@@ -77,7 +77,9 @@ def _description(cls: type) -> str:
 
 def _extra(cls: type, key: str) -> object:
     value = getattr(cls, key, None)
-    return dataclasses.asdict(value) if isinstance(value, Threat) else value
+    if isinstance(value, Threat):
+        return dataclasses.asdict(value)
+    return None if callable(value) else value
 
 
 def _card(name: str) -> dict[str, Any]:

@@ -15,7 +15,10 @@ Kinds = Literal["method", "attack", "benchmark", "engine"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Name = Annotated[str, typer.Argument(help="An installed name, as `harness list` shows it.")]
-Methods = Annotated[str | None, typer.Option(help="Names, or 'all' (default). The controls are always added.")]
+Methods = Annotated[
+    str | None,
+    typer.Option(help="Names, or 'all' (default), or NAME@SETTING (tuned, preset, published, default)."),
+]
 Attacks = Annotated[str | None, typer.Option(help="Names, or 'all' (default).")]
 Benchmarks = Annotated[str | None, typer.Option(help="Names, 'pocket' (default: all pocket benchmarks) or 'all'.")]
 Seeds = Annotated[str | None, typer.Option(help="How many (3 means seeds 0, 1, 2), or a list such as 0,5. Default 1.")]
@@ -29,6 +32,7 @@ Engine = Annotated[
 Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.model=... on the chosen benchmarks.")]
 DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
 Utility = Annotated[str | None, typer.Option(help="lm-eval tasks that measure utility, such as mmlu,gsm8k.")]
+Tuned = Annotated[str | None, typer.Option(help="Folder of `harness tune`; what is there goes before what ships.")]
 Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
 Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]

@@ -15,13 +15,14 @@ from typing import Any
 from harness import registry
 from harness.api import Benchmark, Need
 from harness.cell import Cell, Spec, Value
-from harness.components import benchmark_spec, build, preset_of, role_of, runtime_of, spec_of
+from harness.components import benchmark_spec, build, made, preset_of, role_of, runtime_of, spec_of
 from harness.contract import ALL, AUTO, POCKET
 from harness.engines import suitable
 from harness.errors import UserError
 from harness.grid import Grid, Overrides, overrides_of, read_grid
 from harness.registry import KINDS, Kind
 from harness.sequence import earlier
+from harness.settings import setting_of
 
 NEEDED: Mapping[Need, str] = {
     "pairs": "solved questions that are never scored",
@@ -40,11 +41,13 @@ class Planned:
         cell: What is measured.
         runtime: Kind -> field -> value, for fields declared ``runtime``.
         builds_on: Ids of the unlearned models of earlier requests that its own starts from, see harness/sequence.py.
+        setting: Which setting of its method this is, for the record: no part of the identity, which has the fields.
     """
 
     cell: Cell
     runtime: Mapping[Kind, Mapping[str, Value]]
     builds_on: tuple[str, ...] = ()
+    setting: str = ""
 
     @property
     def id(self) -> str:
@@ -94,7 +97,8 @@ def make_plan(grid: Grid) -> Plan:
     controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}
     completed = {kind: tuple(dict.fromkeys((*controls.get(kind, ()), *names[kind]))) for kind in KINDS}
     _refuse_idle(overrides, completed)
-    squares = [_Square(benchmark, completed, overrides) for benchmark in names["benchmark"]]
+    tuned = Path(grid.tuned) if grid.tuned else None
+    squares = [_Square(benchmark, completed, overrides, tuned) for benchmark in names["benchmark"]]
     omitted = tuple(line for square in squares for line in square.omitted())
     added = tuple(f"{kind} {name}" for kind in controls for name in controls[kind] if name not in names[kind])
     return Plan(_ordered([square.rows(grid.seeds) for square in squares]), added, omitted)
@@ -107,16 +111,20 @@ class _Part:
     component: Any
     spec: Spec
     runtime: Mapping[str, Value]
+    setting: str = ""
 
 
 class _Square:
     """One benchmark's part of the grid; building it checks every field and folder it will need."""
 
-    def __init__(self, name: str, names: Mapping[Kind, Sequence[str]], overrides: Overrides) -> None:
+    def __init__(
+        self, name: str, names: Mapping[Kind, Sequence[str]], overrides: Overrides, tuned: Path | None
+    ) -> None:
         benchmark: Benchmark = build("benchmark", name, overrides=overrides.get(("benchmark", name)))
         _refuse_missing_models(name, benchmark)
         self._name = name
         self._overrides = overrides
+        self._tuned = tuned
         self._preset = preset_of(name, benchmark)
         self._has_reference = benchmark.reference() is not None
         self._offers: tuple[Need, ...] = getattr(benchmark, "offers", ())
@@ -144,12 +152,15 @@ class _Square:
         """What a method needs and the benchmark does not have; empty if it can run."""
         if role_of(method.component) == "reference" and not self._has_reference:
             return "never-learned model"
-        needs: tuple[Need, ...] = getattr(method.component, "needs", ())
-        return ", no ".join(NEEDED[need] for need in needs if need not in self._offers)
+        return lacking(method.component, self._offers)
 
     def _part(self, kind: Kind, name: str) -> _Part:
-        component = build(kind, name, overrides=self._overrides.get((kind, name)), benchmark=self._preset)
-        return _Part(component, spec_of(name, component), runtime_of(component))
+        plain = name.partition("@")[0]
+        by_hand = self._overrides.get((kind, plain))
+        chosen = setting_of(kind, name, benchmark=self._preset, tuned=self._tuned)
+        component = made(kind, plain, {**chosen.fields, **(by_hand or {})})
+        setting = "set" if by_hand else chosen.name
+        return _Part(component, spec_of(plain, component), runtime_of(component), setting)
 
     def _planned(self, method: _Part, attack: _Part, seed: int) -> Planned:
         cell = Cell(self._world.spec, method.spec, attack.spec, self._engine.spec, seed)
@@ -160,7 +171,14 @@ class _Square:
             "engine": self._engine.runtime,
         }
         specs = self._earlier if role_of(method.component) != "reference" else []
-        return Planned(cell, runtime, tuple(replace(cell, benchmark=spec).unlearn_id for spec in specs))
+        builds_on = tuple(replace(cell, benchmark=spec).unlearn_id for spec in specs)
+        return Planned(cell, runtime, builds_on, method.setting)
+
+
+def lacking(method: object, offers: Sequence[Need]) -> str:
+    """What a method needs of the corpora and a benchmark does not offer, in words; empty if it can run."""
+    needs: tuple[Need, ...] = getattr(method, "needs", ())
+    return ", no ".join(NEEDED[need] for need in needs if need not in offers)
 
 
 def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, ...]:
@@ -177,15 +195,16 @@ def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, .
 
 
 def expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
-    """Names with ``all`` and ``pocket`` spelt out, each once, in the order given."""
+    """Names with ``all`` and ``pocket`` spelt out, each once, in the order given; ``@setting`` stays with its name."""
     spelt: list[str] = []
-    for name in names:
+    for spelling in names:
+        name, at, setting = spelling.partition("@") if kind in ("method", "attack") else (spelling, "", "")
         if name == ALL:
-            spelt.extend(registry.working(kind))
+            spelt.extend(found + at + setting for found in registry.working(kind))
         elif name == POCKET and kind == "benchmark":
             spelt.extend(registry.working(kind, f"{POCKET}-"))
         else:
-            spelt.append(registry.find(kind, name).name)
+            spelt.append(registry.find(kind, name).name + at + setting)
     return tuple(dict.fromkeys(spelt))
 
 
@@ -207,7 +226,7 @@ def _refuse_idle(overrides: Overrides, names: Mapping[Kind, Sequence[str]]) -> N
     """A setting for something outside the grid would do nothing in silence."""
     for (kind, name), fields in overrides.items():
         registry.find(kind, name)
-        if name not in names[kind]:
+        if name not in {spelt.partition("@")[0] for spelt in names[kind]}:
             raise UserError(
                 f"{kind}.{name}.{next(iter(fields))} is set, but {kind} '{name}' is not in this grid. "
                 f"Add it to the {kind}s or remove the setting."

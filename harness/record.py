@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from harness.api import BY_OTHER, STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
 from harness.cell import Cell, Spec, digest
 
-SCHEMA = 2
-READABLE = (1, 2)
-"""Schema 1 had no remarks."""
+SCHEMA = 3
+READABLE = (1, 2, 3)
+"""Schema 1 had no remarks; 2 said neither which setting of a method it was nor what its steps and optimiser cost."""
 
 
 class RecordError(ValueError):
@@ -26,12 +26,19 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What a page says about a method."""
+    """What a page says about a method.
+
+    Attributes:
+        fidelity: What stands behind its name: formula-checked, reproduced or approximate; empty if it does not say.
+        setting: Which of its settings this is: tuned, preset, published or default; ``set`` if fields were set by hand.
+    """
 
     summary: str
     role: Role
     family: str
     citation: str
+    fidelity: str = ""
+    setting: str = ""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -67,6 +74,10 @@ class Cost:
         peak_memory_bytes: Peak of the process (CPU) or of the device, while the stage ran.
         token_forwards: Token positions that went forward through the whole model (cut at half the layers: 0.5 each).
         token_backwards: Likewise backward; unlike passes, neither depends on how batches were cut.
+        step_seconds: Median wall time from one optimiser step to the next after the first few; 0 with fewer steps.
+        trained_parameters: Numbers that the optimiser changes; 0 without an optimiser.
+        optimizer_bytes: What the optimiser keeps beside weights and gradients.
+        visible_share: Smallest share of 16-bit weights that a perturbation changed; None without such perturbations.
     """
 
     seconds: float = 0.0
@@ -77,6 +88,10 @@ class Cost:
     peak_memory_bytes: int = 0
     token_forwards: float = 0.0
     token_backwards: float = 0.0
+    step_seconds: float = 0.0
+    trained_parameters: int = 0
+    optimizer_bytes: int = 0
+    visible_share: float | None = None
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

@@ -90,7 +90,7 @@ class Stages:
             id=planned.id,
             cell=planned.cell,
             benchmark=benchmark.card(),
-            method=method_card(parts["method"]),
+            method=method_card(parts["method"], planned.setting),
             attack=attack_card(attack),
             measurements=seen.measurements,
             not_applicable=seen.not_applicable,

@@ -30,6 +30,7 @@ from harness.api.values import (
     Role,
     Scale,
     Score,
+    Selection,
     Split,
     Threat,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Role",
     "Scale",
     "Score",
+    "Selection",
     "Split",
     "Threat",
     "param",

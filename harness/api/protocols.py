@@ -96,7 +96,8 @@ class Benchmark(Protocol):
     the same benchmark one unlearning request earlier, from whose unlearned model a method starts instead of from the
     target (MUSE's sustainability), ``evaluate_attacked`` (as ``evaluate``) scores an attacked model, where some scores
     would cost much and tell nothing after an attack, and ``require_room()`` raises a ``UserError`` while planning if
-    the model cannot read as many tokens as a record takes.
+    the model cannot read as many tokens as a record takes, and ``selection(reference_lr) -> Sequence[Selection]`` is
+    what ``harness tune`` may use: dev facts only, some of them the attacker's, others scored.
     """
 
     version: ClassVar[int]

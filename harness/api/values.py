@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -204,6 +204,21 @@ class Evaluation:
     scores: Mapping[str, Score]
     not_applicable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One way to split the dev facts of a benchmark: a validation attacker owns some, and only others are scored.
+
+    Nothing in it is ever an attacker's or scored on a leaderboard, so a setting that is chosen here has seen neither.
+
+    Attributes:
+        attacker: What a validation attacker sees.
+        evaluate: Scores a model on the dev facts that he does not see; takes an engine and prompts.
+    """
+
+    attacker: AttackerData
+    evaluate: Callable[[Any, Prompts], Evaluation]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ scored question, continuation or membership text is in anything an attacker sees
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +27,7 @@ from harness.api import (
     Need,
     Prompts,
     Score,
+    Selection,
     Split,
     param,
 )
@@ -55,6 +59,21 @@ class Written:
     better: Direction
     max_tokens: int
     stop: tuple[str, ...] = ()
+
+
+WRITTEN = (
+    Written("verbmem", "forget", "lower", CONTINUATION_TOKENS),
+    Written("knowmem_forget", "forget", "lower", ANSWER_TOKENS, ("\n",)),
+    Written("knowmem_retain", "utility", "higher", ANSWER_TOKENS, ("\n",)),
+)
+
+
+HOUSE = re.compile(r"Who leads (\w+)\?")
+"""The question that every article has, and the house that it is about."""
+
+
+def _names(text: str, house: str) -> bool:
+    return bool(re.search(rf"\b{re.escape(house)}\b", text))
 
 
 @lru_cache(maxsize=4)
@@ -134,31 +153,61 @@ class PocketMUSE:
             reference_lr=reference_lr,
         )
 
-    def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
-        """ROUGE-L of continuations and answers, and Min-40% of dispatches met in training against others."""
-        scores = {
-            **self._written(engine, prompts, Written("verbmem", "forget", "lower", CONTINUATION_TOKENS)),
-            **self._written(engine, prompts, Written("knowmem_forget", "forget", "lower", ANSWER_TOKENS, ("\n",))),
-            **self._written(engine, prompts, Written("knowmem_retain", "utility", "higher", ANSWER_TOKENS, ("\n",))),
-            **self._membership(engine, prompts),
-        }
+    def selection(self, reference_lr: float) -> tuple[Selection, ...]:
+        """The dev articles in two halves: one, with its briefs, is the attacker's, the other one is asked about."""
+        data, articles = self.attacker_data(reference_lr), self._dev_articles()
+        first, second = list(articles)[::2], list(articles)[1::2]
+        return tuple(
+            Selection(
+                dataclasses.replace(data, forget=[text for house in shown for text in articles[house]], items=()),
+                partial(self._selected, frozenset(hidden)),
+            )
+            for shown, hidden in ((first, second), (second, first))
+        )
+
+    def _dev_articles(self) -> dict[str, list[str]]:
+        """Dev articles with their briefs, by the house that they are about."""
+        asked = (HOUSE.search(item.prompt) for item in self._items("knowmem_forget", "dev"))
+        texts = self._texts("forget", "dev")
+        return {found[1]: [text for text in texts if _names(text, found[1])] for found in asked if found}
+
+    def _selected(self, houses: frozenset[str], engine: Engine, prompts: Prompts) -> Evaluation:
+        """Dev scores of these houses' items, and dev utility."""
+        scores: dict[str, Score] = {}
+        for what in WRITTEN:
+            items = self._items(what.name, "dev")
+            if what.axis == "forget":
+                items = [item for item in items if any(_names(item.prompt, house) for house in houses)]
+            scores |= self._written(engine, prompts, what, {"dev": items})
         return Evaluation(scores)
 
-    def _written(self, engine: Engine, prompts: Prompts, what: Written) -> dict[str, Score]:
-        """ROUGE-L F1 of the greedy continuation of every item, on dev and on test."""
-        items = {split: self._items(what.name, split) for split in SPLITS}
-        every = [item for split in SPLITS for item in items[split]]  # one call: both splits share the decoding steps
+    def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
+        """ROUGE-L of continuations and answers, and Min-40% of dispatches met in training against others."""
+        scores: dict[str, Score] = {}
+        for what in WRITTEN:
+            items = {split: self._items(what.name, split) for split in SPLITS}
+            scores |= self._written(engine, prompts, what, items)
+        return Evaluation(scores | self._membership(engine, prompts))
+
+    def _written(
+        self, engine: Engine, prompts: Prompts, what: Written, items: Mapping[Split, Sequence[Item]]
+    ) -> dict[str, Score]:
+        """ROUGE-L F1 of the greedy continuation of every item, by split."""
+        every = [item for part in items.values() for item in part]  # one call: both splits share the decoding steps
         asked = [prompts.before + item.prompt + prompts.after for item in every]
         written = engine.generate(asked, max_tokens=what.max_tokens, stop=what.stop)
         f1 = [score.f1 for score in rouge_l([item.answer for item in every], written)]
-        dev = len(items["dev"])
-        per_split: dict[Split, list[float]] = {"dev": f1[:dev], "test": f1[dev:]}
-        return {
-            what.name if split == "test" else f"dev_{what.name}": Score.mean_of(
-                values, axis=what.axis, better=what.better, split=split, headline=True
+        scores, values = {}, iter(f1)
+        for split, part in items.items():
+            score = Score.mean_of(
+                list(itertools.islice(values, len(part))),
+                axis=what.axis,
+                better=what.better,
+                split=split,
+                headline=True,
             )
-            for split, values in per_split.items()
-        }
+            scores[what.name if split == "test" else f"dev_{what.name}"] = score
+        return scores
 
     def _membership(self, engine: Engine, prompts: Prompts) -> dict[str, Score]:
         """P(a dispatch met in training looks more member-like than one never met), by Min-40%."""

@@ -5,10 +5,12 @@ Everything ships with the package and is read on first use; nothing here knows h
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -24,6 +26,7 @@ from harness.api import (
     Need,
     Prompts,
     Score,
+    Selection,
     Split,
 )
 from harness.benchmarks.content import read_lines, sha256_of
@@ -113,21 +116,60 @@ class PocketWMDP:
             reference_lr=reference_lr,
         )
 
+    def selection(self, reference_lr: float) -> tuple[Selection, ...]:
+        """The dev entities in two halves: documents about one are the attacker's, the other one is asked about."""
+        data, entities = self.attacker_data(reference_lr), dev_entities()
+        return tuple(
+            Selection(
+                dataclasses.replace(data, forget=_about(shown), items=()), partial(_answered, tuple(_asked_of(hidden)))
+            )
+            for shown, hidden in ((entities[::2], entities[1::2]), (entities[1::2], entities[::2]))
+        )
+
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """Ask everything in one pass; a question is answered by its most likely option."""
-        asked = questions()
-        texts = [prompts.before + question.prompt + prompts.after for question in asked]
-        options = [[f" {option}" for option in question.options] for question in asked]
-        hits: dict[tuple[str, Split], list[float]] = defaultdict(list)
-        for question, logprobs in zip(asked, engine.choices(texts, options), strict=True):
-            chosen = max(range(len(logprobs)), key=logprobs.__getitem__)
-            hits[question.score, question.split].append(float(chosen == question.right))
-        return Evaluation(
-            {
-                score if split == "test" else f"dev_{score}": _score(score, split, hit)
-                for (score, split), hit in hits.items()
-            }
-        )
+        return _answered(questions(), engine, prompts)
+
+
+def _answered(asked: Sequence[Question], engine: Engine, prompts: Prompts) -> Evaluation:
+    """Scores of these questions."""
+    texts = [prompts.before + question.prompt + prompts.after for question in asked]
+    options = [[f" {option}" for option in question.options] for question in asked]
+    hits: dict[tuple[str, Split], list[float]] = defaultdict(list)
+    for question, logprobs in zip(asked, engine.choices(texts, options), strict=True):
+        chosen = max(range(len(logprobs)), key=logprobs.__getitem__)
+        hits[question.score, question.split].append(float(chosen == question.right))
+    return Evaluation(
+        {
+            score if split == "test" else f"dev_{score}": _score(score, split, hit)
+            for (score, split), hit in hits.items()
+        }
+    )
+
+
+def dev_entities() -> tuple[str, ...]:
+    """Names of the forgotten entities that serve selection, in the order of the file."""
+    asked = (question for question in questions() if question.split == "dev" and SCORES[question.score][0] == "forget")
+    return tuple(dict.fromkeys(entity_of(question.prompt) for question in asked))
+
+
+def entity_of(text: str) -> str:
+    """The reagent that a question or a document is about; empty if it is about none."""
+    found = re.search(r"reagent (\w+)", text.lower())
+    return found[1] if found else ""
+
+
+def _about(entities: Collection[str]) -> list[str]:
+    return [text for text in _texts("forget") if entity_of(text) in entities]
+
+
+def _asked_of(entities: Collection[str]) -> Iterator[Question]:
+    """Dev questions about these entities, and all that measure utility."""
+    for question in questions():
+        if question.split == "dev" and (
+            SCORES[question.score][0] == "utility" or entity_of(question.prompt) in entities
+        ):
+            yield question
 
 
 NOTES: tuple[str, ...] = (

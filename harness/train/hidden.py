@@ -1,17 +1,37 @@
-"""The residual stream: forward passes that stop at a layer. Letters: B batch, T tokens, D width."""
+"""The residual stream: passes that stop at a layer, states at many, and what representation methods compare there.
+
+Letters: B batch, T tokens, D width, L layers, N tokens of a batch that are no padding.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from harness.train.data import Batch
+from harness.train.frozen import Frozen, frozen
+from harness.train.weights import linear_maps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+def blocks(model: PreTrainedModel, layers: Sequence[int]) -> tuple[int, ...]:
+    """Decoder blocks in ascending order, each once, counted from 0; negative numbers count from the last one.
+
+    Raises:
+        ValueError: None is named, or one does not exist.
+    """
+    count = len(model.get_decoder().layers)
+    missing = [layer for layer in layers if not -count <= layer < count]
+    if missing or not layers:
+        raise ValueError(f"Layers {missing} do not exist: name at least one from {-count} to {count - 1}.")
+    return tuple(sorted({layer % count for layer in layers}))
 
 
 def truncated(model: PreTrainedModel, layer: int) -> nn.Module:
@@ -24,10 +44,66 @@ def truncated(model: PreTrainedModel, layer: int) -> nn.Module:
     return view
 
 
+def maps_of(model: PreTrainedModel, layers: Sequence[int]) -> list[str]:
+    """Names of all linear maps of these decoder blocks, in the model's order."""
+    chosen = [model.get_decoder().layers[layer] for layer in layers]
+    inside = {id(module) for block in chosen for module in block.modules()}
+    return [name for name, module in linear_maps(model).items() if id(module) in inside]
+
+
+def named_maps(model: PreTrainedModel, layers: Sequence[int], names: Sequence[str], *, last: int) -> list[str]:
+    """Names in the model of some linear maps of some decoder blocks, block by block.
+
+    Args:
+        model: The model.
+        layers: Blocks, from 0.
+        names: Of the maps inside a block, such as ``mlp.down_proj``.
+        last: Block beyond which no gradient comes from.
+    """
+    decoder = model.get_decoder().layers
+    found = {module: name for name, module in model.named_modules()}
+    wanted = sorted({(layer, name) for layer in layers for name in names})
+    missing = [
+        f"layers.{layer}.{name}.weight"
+        for layer, name in wanted
+        if layer > last or layer >= len(decoder) or not _has(decoder[layer], name)
+    ]
+    if missing:
+        raise ValueError(f"No {', '.join(missing)} at or below layer {last} of this model.")
+    return [found[decoder[layer].get_submodule(name)] for layer, name in wanted]
+
+
 def activations(view: nn.Module, batch: Batch) -> Tensor:
     """Residual stream (B, T, D) behind the last block; right padding needs no attention mask."""
     hidden: Tensor = view(input_ids=batch.input_ids, use_cache=False).last_hidden_state
     return hidden
+
+
+def states(view: nn.Module, batch: Batch, layers: Sequence[int]) -> Tensor:
+    """Residual stream (L, N, D) behind each of these blocks of a view, at the tokens that are no padding."""
+    seen: dict[int, Tensor] = {}
+    stack = view.get_submodule("layers")
+    hooks = [
+        stack.get_submodule(str(layer)).register_forward_hook(lambda _, __, out, at=layer: seen.update({at: out}))
+        for layer in layers
+    ]
+    try:
+        activations(view, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    mask = batch.attention_mask.bool()
+    return torch.stack([seen[layer][mask] for layer in layers])
+
+
+@contextmanager
+def shifted(module: nn.Module, by: Tensor) -> Iterator[None]:
+    """Inside the block the output of a module, of the shape of ``by``, has ``by`` added."""
+    hook = module.register_forward_hook(lambda _, __, output: output + by.to(output.dtype))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def token_mean(values: Tensor, batch: Batch) -> Tensor:
@@ -46,3 +122,41 @@ def direction(model: PreTrainedModel, seed: int) -> Tensor:
     drawn = torch.rand(model.config.hidden_size, generator=torch.Generator().manual_seed(seed))
     unit: Tensor = (drawn / drawn.norm()).to(model.device, model.dtype)
     return unit
+
+
+@torch.no_grad()
+def mean_length(view: nn.Module, pieces: Sequence[Batch]) -> float:
+    """Mean Euclidean length of activations over the tokens of a batch that comes in pieces."""
+    sizes = [(token_mean(activations(view, batch).norm(dim=-1), batch), tokens(batch)) for batch in pieces]
+    return float(sum(size * count for size, count in sizes)) / sum(count for _, count in sizes)
+
+
+def toward(view: nn.Module, target: Tensor) -> Callable[[Batch], Tensor]:
+    """Mean squared distance, over tokens and width, of activations from one target vector (D,)."""
+    return lambda batch: token_mean((activations(view, batch) - target).square().mean(dim=-1), batch)
+
+
+def unmoved(view: nn.Module) -> Callable[[Batch], Tensor]:
+    """Mean squared distance, over tokens and width, of activations from those of today's weights."""
+    original = frozen(view)
+
+    def loss(batch: Batch) -> Tensor:
+        wanted = original(lambda before: activations(before, batch))
+        return token_mean((activations(view, batch) - wanted).square().mean(dim=-1), batch)
+
+    return loss
+
+
+def drift(view: nn.Module, original: Frozen, layers: Sequence[int]) -> Callable[[Batch], Tensor]:
+    """Mean Euclidean distance, over layers and tokens, of states from the original's; not squared (2406.04313)."""
+
+    def loss(batch: Batch) -> Tensor:
+        wanted = original(lambda before: states(before, batch, layers))
+        distance: Tensor = (states(view, batch, layers) - wanted).norm(dim=-1)
+        return distance.mean()
+
+    return loss
+
+
+def _has(layer: nn.Module, name: str) -> bool:
+    return any(name == found for found, _ in layer.named_modules())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from harness.api import LM, Corpora
@@ -64,5 +65,32 @@ def weigh(
         if how.retain_weight:
             terms.append(Term(retain, next(data.retain), how.retain_weight))
         return total_gradient(params, *terms)
+
+    follow(params, step_gradient, how)
+
+
+def assemble(
+    params: Sequence[nn.Parameter],
+    data: Sides,
+    how: Balanced,
+    *,
+    forget: Callable[[list[Batch]], list[Tensor]],
+    retain: Loss,
+) -> None:
+    """As :func:`weigh`, where the forget gradient is put together by the method.
+
+    Args:
+        params: Trained in place.
+        data: Where batches come from.
+        how: Weight of the retain term, learning rate, updates.
+        forget: Gradient of the weighted forget term on one batch in pieces; its tensors are added to.
+        retain: Loss whose descent retains; not evaluated if its weight is 0.
+    """
+
+    def step_gradient(step: int) -> list[Tensor]:
+        found = forget(next(data.forget))
+        if how.retain_weight:
+            torch._foreach_add_(found, total_gradient(params, Term(retain, next(data.retain), how.retain_weight)))
+        return found
 
     follow(params, step_gradient, how)

@@ -109,7 +109,7 @@ def test_the_documentation_of_a_field_says_type_default_limits_and_role() -> Non
 
 
 def test_cards_carry_the_first_docstring_line() -> None:
-    assert method_card(build("method", "nudge")).summary == "Adds noise to every weight."
+    assert method_card(build("method", "nudge"), "tuned").summary == "Adds noise to every weight."
     assert attack_card(build("attack", "drift")).family == "edit"
 
 

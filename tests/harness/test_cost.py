@@ -11,6 +11,7 @@ from torch import nn
 
 from harness.api import LM
 from harness.cost import Meter, decoder_layers
+from harness.train import perturbed
 
 IDS = torch.arange(12).reshape(2, 6)  # (B,T)
 
@@ -27,6 +28,45 @@ def test_a_training_step_is_one_forward_one_backward_and_one_step(tiny_lm: LM) -
             optimizer.step()
     cost = meter.cost()
     assert (cost.forwards, cost.backwards, cost.steps, cost.tokens) == (3, 3, 3, 36)
+
+
+def test_the_optimisers_share_is_what_adamw_keeps(tiny_lm: LM) -> None:
+    weights = list(tiny_lm.model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=1e-3)
+    with Meter(tiny_lm.model) as meter:
+        backward(tiny_lm.model)
+        optimizer.step()
+    cost, numbers = meter.cost(), sum(weight.numel() for weight in weights)
+    assert cost.trained_parameters == numbers
+    assert cost.optimizer_bytes == 8 * numbers + 4 * len(weights)  # two moments in fp32, and a count per tensor
+
+
+def test_the_time_of_a_step_leaves_out_the_first_ones(tiny_lm: LM) -> None:
+    optimizer = torch.optim.SGD(tiny_lm.model.parameters(), lr=0.0)
+    with Meter(tiny_lm.model) as meter:
+        for pause in (0.2, 0.2, 0.2, 0.2, 0.01, 0.01, 0.01):
+            time.sleep(pause)
+            optimizer.step()
+    assert 0.01 <= meter.cost().step_seconds < 0.1
+
+
+def test_what_happens_in_a_pause_belongs_to_no_step(tiny_lm: LM) -> None:
+    optimizer = torch.optim.SGD(tiny_lm.model.parameters(), lr=0.0)
+    with Meter(tiny_lm.model) as meter:
+        for _ in range(12):
+            optimizer.step()
+            optimizer.step()
+            with meter.paused():
+                time.sleep(0.05)
+    assert meter.cost().step_seconds < 0.05
+
+
+@pytest.mark.parametrize(("size", "share"), [(1e-9, 0.0), (1.0, 1.0)])
+def test_a_perturbation_of_16_bit_weights_tells_how_many_it_moved(tiny_lm: LM, size: float, share: float) -> None:
+    weight = torch.ones(8, dtype=torch.bfloat16)
+    with Meter(tiny_lm.model) as meter, perturbed([weight], [torch.full_like(weight, size)]):
+        pass
+    assert meter.cost().visible_share == share
 
 
 def test_a_forward_without_gradients_has_no_backward(tiny_lm: LM) -> None:

@@ -1,0 +1,89 @@
+"""Which setting of a component a name stands for: tuned here, of our own, published, or the defaults.
+
+A tuned setting is a JSON file that ``harness tune`` wrote, with the study that it comes from. Those that ship lie
+beside the module of their method, under ``tuned/<benchmark>/<method>.json``, so a plugin's package can bring its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from harness import registry
+from harness.errors import UserError
+from harness.registry import Kind
+
+SettingName = Literal["tuned", "preset", "published", "default"]
+SETTINGS: tuple[SettingName, ...] = get_args(SettingName)
+"""In the order in which a plain name takes the first that there is."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a component sets otherwise than by default, and what kind of setting that is."""
+
+    name: SettingName
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+def setting_of(kind: Kind, spelt: str, *, benchmark: str | None = None, tuned: Path | None = None) -> Setting:
+    """The setting of a component on a benchmark.
+
+    Args:
+        kind: What it is.
+        spelt: Its installed name, or ``name@setting`` with one of :data:`SETTINGS`; a plain name takes the first that
+            there is.
+        benchmark: Name under which settings are looked up; None for the defaults.
+        tuned: Folder of tuned settings (``<benchmark>/<method>.json``) that go before those that ship.
+
+    Raises:
+        UserError: There is no such kind of setting, or no tuned one or preset for this benchmark.
+    """
+    name, _, wanted = spelt.partition("@")
+    if wanted and wanted not in SETTINGS:
+        raise UserError(
+            f"'{name}@{wanted}' names no setting.{registry.suggestion(wanted, SETTINGS)} "
+            f"After the @ stands one of {', '.join(SETTINGS)}."
+        )
+    cls = registry.load(kind, name)
+    found = {
+        "tuned": _tuned(cls, name, benchmark, tuned) if benchmark else None,
+        "preset": getattr(cls, "presets", {}).get(benchmark),
+        "published": getattr(cls, "published", {}).get(benchmark),
+        "default": {},
+    }
+    if wanted in ("tuned", "preset") and found[wanted] is None:
+        raise UserError(
+            f"{kind} '{name}' has no {wanted} setting for {benchmark}. `harness tune --methods {name} --benchmarks "
+            f"{benchmark}` finds one; `harness show {kind} {name}` prints those that there are."
+        )
+    chosen = next(setting for setting in SETTINGS if setting == wanted or (not wanted and found[setting] is not None))
+    return Setting(chosen, found[chosen] or {})
+
+
+def _tuned(cls: type, name: str, benchmark: str, tuned: Path | None) -> Mapping[str, object] | None:
+    """Fields of the user's tuned setting, else of the one that the component's package brings."""
+    folders = [*([tuned] if tuned else []), Path(inspect.getfile(cls)).parent / "tuned"]
+    found = (tuned_fields(folder / benchmark / f"{name}.json") for folder in folders)
+    return next((fields for fields in found if fields is not None), None)
+
+
+def tuned_fields(path: Path) -> Mapping[str, object] | None:
+    """The fields of a tuned setting; None if there is no such file.
+
+    Raises:
+        UserError: The file is not what ``harness tune`` writes.
+    """
+    if not path.exists():
+        return None
+    try:
+        fields: Any = json.loads(path.read_text(encoding="utf-8"))["fields"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path} is no tuned setting: {error}. Delete it, or run `harness tune` again.") from error
+    if not isinstance(fields, dict):
+        raise UserError(f"{path} has fields {fields!r}, which is no table. Delete it, or run `harness tune` again.")
+    return fields

@@ -1,0 +1,204 @@
+"""``harness tune``: one study per method and benchmark, side by side in workers, each of them resumable.
+
+A study runs in one process from its first to its last trial; how many run at a time changes no number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from optuna.trial import FrozenTrial
+from transformers.utils.logging import disable_progress_bar
+
+from harness.cell import Spec
+from harness.components import benchmark_spec, build, component_class, declared, made, preset_of, spec_of
+from harness.console import say
+from harness.errors import UserError
+from harness.faults import Fault, attempt
+from harness.grid import Overrides
+from harness.locks import exclusive
+from harness.means import on_gpu
+from harness.settings import setting_of
+from harness.tuning.presets import described_trial, write_setting
+from harness.tuning.space import space_of
+from harness.tuning.study import Discipline, Study, chosen, closest
+from harness.tuning.trial import Bench, Judged, bench_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """One study to be made.
+
+    Attributes:
+        benchmark: Installed name.
+        method: Installed name.
+        attack: Installed name of the validation attack.
+        engine: Installed name of what scores.
+        overrides: Fields that were set by hand, for any of them.
+        folder: Where settings and journals go.
+    """
+
+    benchmark: str
+    method: str
+    attack: str
+    engine: str
+    overrides: Overrides
+    discipline: Discipline
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """Name for a line of progress."""
+        return f"{self.benchmark} · {self.method}"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a study ended with: the row of the final table, and whether a setting was written."""
+
+    row: tuple[str, ...]
+    problem: str = ""
+
+
+COLUMNS = ("benchmark", "method", "K(0)", "K* start", "K* tuned", "u", "setting")
+
+
+def tune(jobs: Sequence[Job], workers: int) -> Iterator[Tuned]:
+    """Make all studies, those first that come first, and yield each as it ends.
+
+    Raises:
+        ChildProcessError: A worker died; its study goes on where it stood when the command is run again.
+    """
+    context = get_context("spawn")
+    threads = 0 if on_gpu() else 1
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(threads,)) as pool:
+        running: dict[Future[Tuned], Job] = {pool.submit(studied, job): job for job in jobs}
+        for future in as_completed(running):
+            try:
+                yield future.result()
+            except BrokenProcessPool as error:
+                raise ChildProcessError(
+                    f"A worker died while it tuned {running[future].label} or another method, perhaps for want of "
+                    "memory. Finished trials are kept; run the same command again, with fewer --workers if need be."
+                ) from error
+
+
+def checked(job: Job) -> Job:
+    """The job, if its method, its space and its attack can be built.
+
+    Raises:
+        UserError: They cannot.
+    """
+    benchmark = build("benchmark", job.benchmark, overrides=job.overrides.get(("benchmark", job.benchmark)))
+    if not hasattr(benchmark, "selection"):
+        raise UserError(
+            f"The benchmark '{job.benchmark}' sets no facts apart for choosing settings (it has no `selection`). "
+            "Tune on one that does, such as the pocket benchmarks."
+        )
+    space_of(job.method, _start(job, benchmark))
+    build("attack", job.attack, benchmark=preset_of(job.benchmark, benchmark))
+    return job
+
+
+def studied(job: Job) -> Tuned:
+    """Make one study and write the setting it chooses, or say why there is none."""
+    found = attempt(lambda: _studied(job))
+    if isinstance(found, Fault):
+        return Tuned((job.benchmark, job.method, "", "", "", "", found.reason), found.reason)
+    return found
+
+
+def _studied(job: Job) -> Tuned:
+    world = build("benchmark", job.benchmark, overrides=job.overrides.get(("benchmark", job.benchmark)))
+    preset = preset_of(job.benchmark, world)
+    start = _start(job, world)
+    attack = build("attack", job.attack, benchmark=preset, overrides=job.overrides.get(("attack", job.attack)))
+    space = space_of(job.method, start)
+    about = {
+        "benchmark": asdict(benchmark_spec(job.benchmark, world)),
+        "method": asdict(_without(spec_of(job.method, start), space)),
+        "attack": asdict(spec_of(job.attack, attack)),
+    }
+    study = Study(space, {field: getattr(start, field) for field in space}, job.discipline, about)
+    bench = _bench(world, job.engine)
+
+    def judge(params: Mapping[str, Any], ceiling: float) -> Judged:
+        method = dataclasses.replace(start, **params)
+        discipline = job.discipline
+        return bench.judge(
+            method, attack, seed=discipline.seed, least_utility=discipline.least_utility, ceiling=ceiling
+        )
+
+    def report(number: int, trial: FrozenTrial) -> None:
+        say(f"{job.label} [{number}/{job.discipline.trials}] {_told(trial)}")
+
+    journal = job.folder / "studies" / job.benchmark / f"{job.method}.journal"
+    with exclusive(journal.with_suffix(".lock")):
+        trials = study.run(journal, judge, report)
+    return _concluded(job, preset, start, study, trials)
+
+
+def _concluded(job: Job, preset: str, start: Any, study: Study, trials: list[FrozenTrial]) -> Tuned:  # noqa: ANN401
+    """Write the chosen setting; without one, say which trial came closest."""
+    best, first = chosen(trials), trials[0]
+    before = "" if first.user_attrs.get("worst") is None else f"{first.user_attrs['worst']:.2f}"
+    if best is None:
+        near = closest(trials)
+        told = f"closest was {described_trial(near)}" if near else "every trial diverged"
+        problem = f"no trial kept a utility of {job.discipline.least_utility:.2f}; {told}"
+        return Tuned((job.benchmark, job.method, "", before, "", "", problem), problem)
+    method = dataclasses.replace(start, **best.params)
+    defaults = type(method)()
+    fields = {
+        field.name: getattr(method, field.name)
+        for field in declared(type(method))
+        if getattr(method, field.name) != getattr(defaults, field.name)
+    }
+    path = job.folder / preset / f"{job.method}.json"
+    write_setting(path, fields, study, trials)
+    judged = best.user_attrs
+    numbers = (f"{judged['before']:.2f}", before, f"{judged['worst']:.2f}", f"{judged['utility']:.2f}")
+    return Tuned((job.benchmark, job.method, *numbers, str(path)))
+
+
+def _start(job: Job, world: Any) -> Any:  # noqa: ANN401 - any plugin
+    """The method where the search starts: its own preset, else the published setting, never one that was tuned."""
+    preset = preset_of(job.benchmark, world)
+    wanted = "preset" if preset in getattr(component_class("method", job.method), "presets", {}) else "published"
+    setting = setting_of("method", f"{job.method}@{wanted}", benchmark=preset)
+    return made("method", job.method, {**setting.fields, **job.overrides.get(("method", job.method), {})})
+
+
+def _without(spec: Spec, space: Any) -> Spec:  # noqa: ANN401 - the searched fields
+    return dataclasses.replace(spec, params={key: value for key, value in spec.params.items() if key not in space})
+
+
+@lru_cache(maxsize=4)
+def _bench(world: Any, engine: str) -> Bench:  # noqa: ANN401 - any plugin
+    return bench_of(world, build("engine", engine))
+
+
+def _told(trial: FrozenTrial) -> str:
+    """What a trial came to, in words."""
+    seen = trial.user_attrs
+    if "reason" in seen:
+        return f"failed: {seen['reason']}"
+    after = "not attacked" if seen["worst"] is None else f"K* {seen['worst']:.2f}"
+    return f"K(0) {seen['before']:.2f}, u {seen['utility']:.2f}, {after}, {seen['seconds']:.0f} s"
+
+
+def _begin(threads: int) -> None:
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        torch.set_num_threads(threads)
+    disable_progress_bar()

@@ -1,0 +1,125 @@
+"""One study: a fixed number of trials of one method on one benchmark, resumable, and the setting it chooses.
+
+Invariant: a study that was killed and taken up again ends with the trials of one that was not. For that every trial has
+a sampler of its own, seeded by its number, and reads nothing but the finished trials before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.cell import digest
+from harness.faults import Fault, attempt
+from harness.tuning.trial import Judged
+
+RANDOM_TRIALS = 8
+"""Trials before the model of TPE chooses: the setting that is started from, then random ones."""
+
+Judge = Callable[[Mapping[str, Any], float], Judged]
+"""Measures a setting given by field; the number is the K that it has to stay below to be worth an attack."""
+Report = Callable[[int, FrozenTrial], None]
+
+
+@dataclass(frozen=True)
+class Discipline:
+    """What is the same for every method.
+
+    Attributes:
+        trials: How many settings are tried, those that diverge included.
+        least_utility: u that a setting must keep to be chosen.
+        seed: Of the sampler, of unlearning and of the attack.
+    """
+
+    trials: int
+    least_utility: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search and where it is kept.
+
+    Attributes:
+        space: Field -> where it is searched.
+        start: The same fields at the setting that is started from.
+        about: What the trials' numbers depend on beside their fields; a change begins another study.
+    """
+
+    space: Mapping[str, BaseDistribution]
+    start: Mapping[str, Any]
+    discipline: Discipline
+    about: Mapping[str, Any]
+
+    def run(self, journal: Path, judge: Judge, report: Report) -> list[FrozenTrial]:
+        """Try settings until there are as many trials as the discipline says; those that the journal has count.
+
+        Args:
+            journal: File that keeps every finished trial.
+            judge: Measures a setting.
+            report: Called after each trial.
+
+        Returns:
+            All trials in order.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        study = optuna.create_study(storage=storage, study_name=self._name(), direction="minimize", load_if_exists=True)
+        done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and not _cut(trial)]
+        for number in range(len(done), self.discipline.trials):
+            report(number + 1, self._try(study, number, judge))
+        return [trial for trial in study.get_trials() if trial.state.is_finished() and not _cut(trial)]
+
+    def _try(self, study: optuna.Study, number: int, judge: Judge) -> FrozenTrial:
+        _close(study)
+        study.sampler = TPESampler(seed=self.discipline.seed * 1_000 + number, n_startup_trials=RANDOM_TRIALS)
+        if number == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial(dict(self.start))
+        trial = study.ask(dict(self.space))
+        best = chosen(study.get_trials(deepcopy=False))
+        judged = attempt(lambda: judge(trial.params, math.inf if best is None else float(best.user_attrs["worst"])))
+        if isinstance(judged, Fault):
+            trial.set_user_attr("reason", judged.reason)
+            return study.tell(trial, state=TrialState.FAIL)
+        for key, value in asdict(judged).items():
+            trial.set_user_attr(key, value)
+        trial.set_constraint("utility", self.discipline.least_utility - judged.utility)
+        return study.tell(trial, judged.before if judged.worst is None else judged.worst)
+
+    def _name(self) -> str:
+        space = {field: distribution_to_json(distribution) for field, distribution in self.space.items()}
+        kept = {**asdict(self.discipline), "trials": None}  # more trials go on with the same study
+        return digest([space, dict(self.start), kept, dict(self.about)])
+
+
+def chosen(trials: list[FrozenTrial]) -> FrozenTrial | None:
+    """The attacked trial with the least knowledge after it; None if none kept enough utility to be attacked."""
+    attacked = [trial for trial in trials if trial.user_attrs.get("worst") is not None]
+    return min(attacked, key=lambda trial: (float(trial.user_attrs["worst"]), trial.number), default=None)
+
+
+def closest(trials: list[FrozenTrial]) -> FrozenTrial | None:
+    """The trial that kept most utility, for the message that no one kept enough."""
+    finished = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return max(finished, key=lambda trial: float(trial.user_attrs["utility"]), default=None)
+
+
+def _close(study: optuna.Study) -> None:
+    """Mark trials that a killed process left running; they count for nothing and are tried again."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _cut(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
