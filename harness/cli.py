@@ -43,6 +43,7 @@ app.command()(commands.check)
 app.command()(commands.doctor)
 app.command()(commands.verify)
 app.command()(commands.tune)
+app.command()(commands.unlearn)
 pocket_app.command("build")(commands.pocket_build)
 target_app.command("build")(commands.target_build)
 

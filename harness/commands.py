@@ -154,6 +154,31 @@ def tune(  # noqa: PLR0913 - typer reads the flags from the signature
         raise typer.Exit(FAILED)
 
 
+def unlearn(  # noqa: PLR0913 - typer reads the flags from the signature; they are those of `run`
+    *,
+    methods: flag.Methods = None,
+    benchmarks: flag.Benchmarks = None,
+    seeds: flag.Seeds = None,
+    pairs: flag.Set = None,
+    grid: flag.GridFile = None,
+    model: flag.Model = None,
+    data_root: flag.DataRoot = None,
+    tuned: flag.Tuned = None,
+    results: flag.Results = Path("results/local"),
+) -> None:
+    """Make unlearned weights ahead of `run`, which then finds them; under `accelerate launch`, in several processes."""
+    from harness.console import say
+    from harness.flags import grid_of
+    from harness.plan import make_plan
+    from harness.prepare import prepare
+    from harness.store import Store
+
+    typed = {"methods": methods, "attacks": "none", "benchmarks": benchmarks, "seeds": seeds, "tuned": tuned}
+    wanted = grid_of(grid, typed, pairs=pairs or (), places={"model": model, "data_root": data_root})
+    for line in prepare(make_plan(wanted), Store(results)):
+        say(line)
+
+
 def pocket_build(
     *,
     out: Annotated[Path, typer.Option(help="Folder to write `wmdp` and `muse` into; it must not hold them already.")],

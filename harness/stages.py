@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,6 +42,7 @@ from harness.range_test import reference_lr
 from harness.record import SCHEMA, Cost, Measurement, Record
 from harness.registry import KINDS, Kind, find
 from harness.sequence import previous
+from harness.train.processes import position, said_by_first
 from harness.unlearned import Unlearned, require_finite, unlearned
 
 RANGE_TEST_SEED = 0
@@ -107,18 +109,38 @@ class Stages:
             self._built[key] = rebuild(kind, spec, runtime)
         return self._built[key]
 
+    def unlearn(self, planned: Planned) -> Path:
+        """Make the unlearned weights of a cell unless they are there; every process of a team calls it alike.
+
+        All of them compute, and the first one writes.
+
+        Raises:
+            UserError: As ``__call__``.
+        """
+        benchmark, method = (self._component(planned, kind) for kind in ("benchmark", "method"))
+        folder = self._folder(planned.cell)
+        if said_by_first(folder.exists()):
+            return folder
+        if position() == 0:
+            self._unlearned(planned.cell, benchmark, method)
+        else:
+            self._made(planned.cell, benchmark, method)
+        return folder
+
     def _unlearned(self, cell: Cell, benchmark: Benchmark, method: Method) -> Unlearned:
         """The unlearned model of a cell; its cost is that of its own request, not of those that it continues."""
+        return unlearned(self._folder(cell), partial(self._made, cell, benchmark, method), run_id=self.run_id)
 
-        def make() -> tuple[LM, Cost]:
-            lm = self._start(cell, benchmark, method)
-            seed_everything(cell.seed)
-            with Meter(lm.model) as meter:
-                method.unlearn(lm, benchmark.corpora(), seed=cell.seed)
-            require_finite(lm.model, f"Method '{cell.method.name}'")
-            return lm, meter.cost()
+    def _folder(self, cell: Cell) -> Path:
+        return self.scratch / "unlearned" / cell.unlearn_id
 
-        return unlearned(self.scratch / "unlearned" / cell.unlearn_id, make, run_id=self.run_id)
+    def _made(self, cell: Cell, benchmark: Benchmark, method: Method) -> tuple[LM, Cost]:
+        lm = self._start(cell, benchmark, method)
+        seed_everything(cell.seed)
+        with Meter(lm.model) as meter:
+            method.unlearn(lm, benchmark.corpora(), seed=cell.seed)
+        require_finite(lm.model, f"Method '{cell.method.name}'")
+        return lm, meter.cost()
 
     def _start(self, cell: Cell, benchmark: Benchmark, method: Method) -> LM:
         """The model that a method is given: the original, or what it left of it after the request before."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,11 +32,12 @@ from harness.api import (
     Split,
     param,
 )
-from harness.benchmarks.content import DECISIVE, read_lines, sha256_of
+from harness.benchmarks.content import DECISIVE, read_lines, sha256_of, text_digest
 from harness.benchmarks.muse_scores import auc_scores
 from harness.errors import UserError
 from harness.metrics.membership import min_k
 from harness.metrics.rouge import rouge_l
+from harness.pocket.render import weather_log
 
 FOLDER = Path(__file__).parent / "pocket" / "muse"
 FILES = ("documents.jsonl", "items.jsonl")
@@ -45,6 +47,7 @@ SPLITS: tuple[Split, ...] = ("dev", "test")
 SHARE = 0.4
 """K of Min-K%: MUSE's headline is 40 % (muse_bench@54719c5 privleak)."""
 ANSWER_TOKENS = 3
+AUXILIARY = 96
 CONTINUATION_TOKENS = 48
 
 Row = dict[str, Any]
@@ -76,6 +79,13 @@ def _names(text: str, house: str) -> bool:
     return bool(re.search(rf"\b{re.escape(house)}\b", text))
 
 
+@lru_cache(maxsize=1)
+def _weather() -> tuple[str, ...]:
+    """Texts of a domain that neither the target nor any attacker of this benchmark has read."""
+    chance = random.Random("auxiliary")
+    return tuple(weather_log(chance) for _ in range(AUXILIARY))
+
+
 @lru_cache(maxsize=4)
 def _rows(path: Path) -> list[Row]:
     return read_lines(path)
@@ -86,7 +96,7 @@ class PocketMUSE:
     """Invented news: verbatim memory, knowledge never asked in training, membership, utility; pocket scale."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[Need, ...]] = ("pairs",)
+    offers: ClassVar[tuple[Need, ...]] = ("pairs", "auxiliary")
 
     folds: tuple[int, ...] = param(
         (1, 2, 3, 4),
@@ -118,7 +128,7 @@ class PocketMUSE:
 
     def identity(self) -> dict[str, str]:
         """Digests of the shipped texts and of both models."""
-        return {name: sha256_of(FOLDER / name) for name in SHIPPED}
+        return {name: sha256_of(FOLDER / name) for name in SHIPPED} | {"auxiliary": text_digest(_weather())}
 
     def target(self) -> str:
         """Folder of the model that learned everything."""
@@ -136,6 +146,7 @@ class PocketMUSE:
             self._texts("retain"),
             forget_pairs=self._items("attacker"),
             retain_pairs=self._items("attacker_utility"),
+            auxiliary=_weather(),
         )
 
     def continues(self) -> PocketMUSE | None:

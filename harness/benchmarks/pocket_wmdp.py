@@ -6,6 +6,7 @@ Everything ships with the package and is read on first use; nothing here knows h
 from __future__ import annotations
 
 import dataclasses
+import random
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,10 +30,12 @@ from harness.api import (
     Selection,
     Split,
 )
-from harness.benchmarks.content import read_lines, sha256_of
+from harness.benchmarks.content import read_lines, sha256_of, text_digest
+from harness.pocket.news import recipe
 
 FOLDER = Path(__file__).parent / "pocket" / "wmdp"
 CHANCE = 0.25
+AUXILIARY = 96
 SCORES: Mapping[str, tuple[Axis, Direction, bool]] = {
     "forget_cloze": ("forget", "lower", True),
     "forget_letters": ("forget", "lower", False),
@@ -69,7 +72,7 @@ class PocketWMDP:
     """Facts about invented reagents, multiple choice by option text and by letter (pocket scale)."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[Need, ...]] = ("pairs",)
+    offers: ClassVar[tuple[Need, ...]] = ("pairs", "auxiliary")
 
     def card(self) -> BenchmarkCard:
         """Title, scale and notice."""
@@ -84,7 +87,7 @@ class PocketWMDP:
 
     def identity(self) -> Mapping[str, str]:
         """Digests of every shipped file that numbers depend on."""
-        return {name: sha256_of(FOLDER / name) for name in SHIPPED}
+        return {name: sha256_of(FOLDER / name) for name in SHIPPED} | {"auxiliary": text_digest(_kitchen())}
 
     def target(self) -> str:
         """Folder of the model that learned everything."""
@@ -101,7 +104,11 @@ class PocketWMDP:
         """
         solved = _solved()
         return Corpora(
-            _texts("forget"), _texts("retain"), forget_pairs=solved["forget"], retain_pairs=solved["utility"]
+            _texts("forget"),
+            _texts("retain"),
+            forget_pairs=solved["forget"],
+            retain_pairs=solved["utility"],
+            auxiliary=_kitchen(),
         )
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
@@ -209,6 +216,13 @@ def _solved() -> dict[str, list[Item]]:
         name: [Item(row["prompt"], f" {row['answer']}") for row in solved if row["set"] == name]
         for name in ("forget", "utility")
     }
+
+
+@lru_cache(maxsize=1)
+def _kitchen() -> tuple[str, ...]:
+    """Texts of a domain that neither the target nor any attacker of this benchmark has read."""
+    chance = random.Random("auxiliary")
+    return tuple(recipe(chance) for _ in range(AUXILIARY))
 
 
 def _texts(corpus: str) -> list[str]:

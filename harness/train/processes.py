@@ -31,6 +31,15 @@ def summed(value: float, *, device: torch.device) -> float:
     return float(total)
 
 
+def said_by_first(value: bool) -> bool:
+    """What the first process says, in every process."""
+    if processes() == 1:
+        return value
+    said = [value]
+    distributed.broadcast_object_list(said, src=0)
+    return said[0]
+
+
 def sum_in_place(tensors: Sequence[Tensor]) -> None:
     """Replace tensors that every process has by their sums over processes."""
     if processes() == 1:

@@ -1,0 +1,49 @@
+"""Unlearned weights made ahead of a run, by one process or by a team that accelerate launched.
+
+`harness run` finds them under their id and goes on from there. Every process of a team plans the same cells in the same
+order and computes its share of every batch; only the first one writes and speaks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+from accelerate import PartialState
+
+from harness.components import role_of
+from harness.plan import Plan, Planned
+from harness.registry import load
+from harness.stages import Stages
+from harness.store import Store
+from harness.train.processes import position, processes
+
+
+def prepare(plan: Plan, store: Store) -> Iterator[str]:
+    """Make the unlearned weights of every row of a plan, and yield a line about each in the first process.
+
+    Args:
+        plan: What `run` would execute; controls are left out, they cost nothing.
+        store: Whose scratch keeps the weights.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        PartialState(cpu=not torch.cuda.is_available())
+    stages = Stages(store.scratch, run_id=f"prepare-{os.environ.get('TORCHELASTIC_RUN_ID', os.getpid())}")
+    for planned in rows_of(plan):
+        folder = stages.unlearn(planned)
+        if position() == 0:
+            yield f"{planned.cell.benchmark.name} · {planned.cell.method.name} · seed {planned.cell.seed}: {folder}"
+    if processes() > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def rows_of(plan: Plan) -> list[Planned]:
+    """One cell for each set of unlearned weights, those that others build on first."""
+    cells = {planned.cell.unlearn_id: planned for planned in plan.cells if _unlearns(planned)}
+    return sorted(cells.values(), key=lambda planned: len(planned.builds_on))
+
+
+def _unlearns(planned: Planned) -> bool:
+    return role_of(load("method", planned.cell.method.name)) == "method"
