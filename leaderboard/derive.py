@@ -76,7 +76,7 @@ def _board(records: list[Record], benchmark: Label, served: str, *, apart: bool)
             key_of(r.cell.attack) for r in records if r.measurements and r.attack.ranked and r.attack.family != "none"
         ),
         controls={(key_of(r.cell.attack), r.cell.seed): r for r in reference_records if r.measurements},
-        labels=labels_of([r.cell.method for r in records]),
+        labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
     )
     by_method: dict[str, list[Record]] = {}
     for record in records:

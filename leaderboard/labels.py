@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from harness.record import Record, Spec, digest
@@ -26,10 +26,20 @@ def key_of(spec: Spec) -> str:
     return digest(asdict(spec))
 
 
-def labels_of(specs: Sequence[Spec]) -> dict[str, Label]:
-    """A distinct label for each distinct specification, by its key."""
+def labels_of(specs: Sequence[Spec], settings: Mapping[str, str] | None = None) -> dict[str, Label]:
+    """A distinct label for each distinct specification, by its key.
+
+    Args:
+        specs: What is to be told apart.
+        settings: By key, which of its settings a specification is (tuned, published); where that alone tells those of
+            one name apart, it is the variant.
+    """
     distinct = {key_of(spec): spec for spec in specs}
-    return {key: Label(spec.name, _variant(key, spec, list(distinct.values()))) for key, spec in distinct.items()}
+    known = settings or {}
+    return {
+        key: Label(spec.name, _setting(key, spec, distinct, known) or _variant(key, spec, list(distinct.values())))
+        for key, spec in distinct.items()
+    }
 
 
 def order_of(spec: Spec) -> tuple[object, ...]:
@@ -60,6 +70,12 @@ def parameters(spec: Spec) -> dict[str, str]:
 
 def _without(spec: Spec, name: str) -> Spec:
     return replace(spec, params={n: v for n, v in spec.params.items() if n != name})
+
+
+def _setting(key: str, spec: Spec, specs: Mapping[str, Spec], settings: Mapping[str, str]) -> str:
+    """The name of a setting if every specification of this name has one of its own; empty otherwise."""
+    named = [settings.get(other, "") for other, rival in specs.items() if rival.name == spec.name]
+    return settings[key] if len(named) > 1 and all(named) and len(set(named)) == len(named) else ""
 
 
 def _variant(key: str, spec: Spec, specs: Sequence[Spec]) -> str:

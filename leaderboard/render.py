@@ -102,6 +102,7 @@ def environment() -> Environment:
         "count_of": spelling.count,
         "first_cost": _first_cost,
         "mebibytes": spelling.mebibytes,
+        "milliseconds": spelling.milliseconds,
         "percent": spelling.percent,
         "rank": spelling.rank,
         "ratio": spelling.ratio,

@@ -65,6 +65,11 @@ def count(value: float) -> str:
     return number(value, 0 if math.isclose(value, round(value)) else 1)
 
 
+def milliseconds(value: float) -> str:
+    """Seconds as milliseconds; nothing where they were not measured."""
+    return f"{number(1000 * value, 0)} ms" if value else NOTHING
+
+
 def mebibytes(value: float) -> str:
     """Bytes as MiB."""
     return f"{number(value / 2**20, 0)} MiB"

@@ -1,0 +1,137 @@
+"""What a step of every method costs beside a step of GradDiff, next to what its passes say it should.
+
+    python benchmarks/method_costs.py
+    python benchmarks/method_costs.py --method stableun --rounds 9
+
+Both are run in turn in one process, on the pocket model, at equal batch, length, dtype and device; the ratio of a round
+is of its own two runs, and the median over rounds is printed. Theory counts a backward pass as two forwards (spec:
+methods section 0), so GradDiff's 2F+2B are 6. A method that takes over 15 % more than its theory is flagged. Methods
+whose cost is no multiple of steps are printed with their whole run instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from harness.components import build, declared
+from harness.cost import Meter
+from harness.lm import load_lm
+from harness.record import Cost
+
+PLACE = "pocket-wmdp"
+EQUAL: Mapping[str, object] = {
+    "steps": 16,
+    "batch_size": 8,
+    "retain_batch_size": 8,
+    "max_tokens": 160,
+    "accumulation": 1,
+    "retain": "gd",
+}
+"""What every method is given that has such a field; everything else is its pocket setting."""
+ALLOWED = 1.15
+GRADDIFF = 6.0
+
+THEORY: Mapping[str, float] = {
+    "ga": 3,  # 1F+1B
+    "graddiff": 6,  # 2F+2B
+    "npo": 6,  # 2F+2B, reference cached
+    "simnpo": 6,
+    "maxent": 6,
+    "undial": 7,  # +1F0
+    "wga": 6,
+    "satimp": 6,
+    "ceu": 6,
+    "pdu": 6,
+    "jensun": 8,  # its retain term needs the original too
+    "npo_sam": 9,  # 3F+3B
+    "npo_rs": 12,  # 4F+4B at K = 3
+    "npo_gp": 9,  # finite difference
+    "npo_cr": 12,
+    "npo_wa": 6,
+    "sago": 6,
+    "npo_ilu": 9,
+    "stableun": 12,  # 4F+4B for the family that climbs
+    "rmu": 3.5,  # half of the layers: 2F+2B+1F0 of them
+    "circuit_breakers": 8,  # 2F+2B+2F0
+    "sham": 3,
+}
+"""Passes per step in units of one forward of one batch."""
+
+
+def cost_of(name: str) -> Cost:
+    """What one run of a method costs on a fresh model."""
+    lm = load_lm(build("benchmark", PLACE).target())
+    method = build("method", name, benchmark=PLACE)
+    known = {field.name for field in declared(type(method))}
+    method = dataclasses.replace(method, **{key: value for key, value in EQUAL.items() if key in known})
+    corpora = build("benchmark", PLACE).corpora()
+    with Meter(lm.model) as meter:
+        method.unlearn(lm, corpora, seed=0)
+    return meter.cost()
+
+
+def passes(cost: Cost, yardstick: Cost) -> float:
+    """Passes per step, in units where GradDiff has six."""
+    per_step = (cost.token_forwards + 2 * cost.token_backwards) / cost.steps
+    return GRADDIFF * per_step / ((yardstick.token_forwards + 2 * yardstick.token_backwards) / yardstick.steps)
+
+
+def row(name: str, rounds: int) -> list[str]:
+    """One line of the table."""
+    pairs = [(cost_of("graddiff"), cost_of(name)) for _ in range(rounds)]
+    yardstick, cost = pairs[-1]
+    mib = 1 / 2**20
+    if not all(mine.step_seconds for _, mine in pairs):
+        whole = statistics.median(mine.seconds / base.seconds for base, mine in pairs)
+        return [name, "-", "-", "-", f"{whole:.2f} (whole run)", "", str(cost.trained_parameters), "-", "-"]
+    ratio = statistics.median(mine.step_seconds / base.step_seconds for base, mine in pairs)
+    theory = THEORY.get(name)
+    flag = "over" if theory and ratio > ALLOWED * theory / GRADDIFF else ""
+    return [
+        name,
+        f"{1e3 * statistics.median(mine.step_seconds for _, mine in pairs):.0f}",
+        f"{passes(cost, yardstick):.1f}",
+        f"{theory / GRADDIFF:.2f}" if theory else "-",
+        f"{ratio:.2f}",
+        flag,
+        str(cost.trained_parameters),
+        f"{cost.optimizer_bytes * mib:.1f}",
+        f"{cost.peak_memory_bytes * mib:.0f}",
+    ]
+
+
+COLUMNS = (
+    "method",
+    "ms/step",
+    "passes/step",
+    "theory / GradDiff",
+    "measured / GradDiff",
+    "flag",
+    "trained",
+    "optimiser MiB",
+    "peak MiB",
+)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", action="append", help="repeat to name several; default: all of the theory's")
+    parser.add_argument("--rounds", type=int, default=5)
+    given: Any = parser.parse_args()
+    disable_progress_bar()
+    torch.set_num_threads(1)
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    for name in given.method or THEORY:
+        print(f"| {' | '.join(row(name, given.rounds))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
