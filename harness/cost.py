@@ -57,6 +57,7 @@ class Meter:
 
     def __init__(self, model: nn.Module) -> None:
         self._layers = decoder_layers(model)
+        self._depth = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
         self._device = next(model.parameters()).device
         self._tally = _Tally()
         self._handles: list[RemovableHandle] = []
@@ -92,7 +93,7 @@ class Meter:
 
     def cost(self) -> Cost:
         """What was spent while running, so far up to the last pause or the end."""
-        tally, depth = self._tally, len(self._layers)
+        tally, depth = self._tally, self._depth
         return Cost(
             seconds=round(tally.seconds, 4),
             steps=tally.steps,
@@ -124,7 +125,7 @@ class Meter:
 
 
 def decoder_layers(model: nn.Module) -> list[nn.Module]:
-    """The stack of decoder layers: the one list of modules as long as the configuration says.
+    """The decoder layers: every list of modules as long as the configuration says, one unless it is a composite.
 
     Raises:
         ValueError: The model has no such list.
@@ -136,7 +137,7 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
         raise ValueError(
             f"{type(model).__name__} has no list of {depth} decoder layers, so its passes cannot be counted."
         )
-    return list(stacks[0])
+    return [layer for stack in stacks for layer in stack]
 
 
 def _counted(tally: _Tally, index: int) -> Callable[[nn.Module, object, object], None]:
@@ -153,7 +154,7 @@ def _counted(tally: _Tally, index: int) -> Callable[[nn.Module, object, object],
         positions = hidden.shape[0] * hidden.shape[1]
         tally.layer_forwards += 1
         tally.layer_token_forwards += positions
-        if index == 0:
+        if index == 0:  # of the first stack
             tally.tokens += positions
         if hidden.requires_grad:
             hidden.register_hook(backward)  # type: ignore[no-untyped-call] # torch leaves it untyped

@@ -7,7 +7,7 @@ micro-batches and the saved weights are copied back (spec: methods 0.1, 5.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,28 +16,35 @@ from torch import Tensor
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
     Balanced,
-    combined,
-    follow,
+    Batch,
+    Metric,
+    Move,
+    Term,
+    Vector,
+    ascent,
+    assemble,
+    displaced,
     forget_preference,
     gradient,
-    norm,
+    lengths,
     pad_id,
-    perturbed,
     retain_loss,
     rows,
-    scaled,
     sides,
+    stretched,
+    tensor_scales,
+    total_gradient,
     trained,
 )
 
 
-def worst_direction(
-    params: Sequence[Tensor], uphill: Sequence[Tensor], *, rho: float, rho_rel: float | None
-) -> list[Tensor]:
-    """The step that raises the loss most: of length ``rho``, or of ``rho_rel * ||W||`` in every tensor W."""
+def worst_move(
+    params: Vector, uphill: Vector, *, rho: float, rho_rel: float | None = None, metric: Metric = "euclid"
+) -> Move:
+    """The move that raises the loss most: of length ``rho``, or of ``rho_rel * ||W||`` in every tensor W."""
     if rho_rel is None:
-        return scaled(uphill, rho / (norm(uphill) + 1e-12))
-    return [g * (rho_rel * w.detach().norm() / (g.norm() + 1e-12)) for w, g in zip(params, uphill, strict=True)]
+        return ascent(uphill, radius=rho, scales=tensor_scales(params, metric))
+    return 1.0, stretched(uphill, rho_rel * lengths(params) / (lengths(uphill) + 1e-12))
 
 
 POCKET: Mapping[str, object] = {
@@ -76,6 +83,11 @@ class NPOSAM(Balanced):
     steps: int = param(125, "Updates (2502.05374).", ge=1)
     rho: float = param(0.01, "Radius of the perturbation, L2 over all weights (2502.05374).", ge=0)
     rho_rel: float | None = param(None, "Radius relative to each tensor's norm; takes the place of rho.", gt=0)
+    metric: Literal["euclid", "lora_invariant"] = param(
+        "euclid",
+        "Unit of rho: of the weights, or of each tensor's norm, so that rescaled adapters are the same model.",
+        choices=("euclid", "lora_invariant"),
+    )
     beta: float = param(0.015, "Inverse temperature for means over tokens (2502.05374).", gt=0)
     reduce: Literal["sum", "mean"] = param("mean", "Likelihood of a document or per token.", choices=("sum", "mean"))
     forget_weight: float = param(1.0, "Weight of the forget term (2502.05374).", gt=0)
@@ -97,6 +109,11 @@ class NPOSAM(Balanced):
         "small": SMALL,
     }
 
+    def __post_init__(self) -> None:
+        """Check what bounds on single fields cannot."""
+        if self.rho_rel is not None and self.metric != "euclid":
+            raise ValueError("rho_rel is a radius per tensor, which no metric changes; leave one of them out")
+
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * max_eps NPO(forget; w + eps) + retain_weight * L(retain; w)``."""
         data = sides(lm, corpora, self, seed=seed)
@@ -106,12 +123,11 @@ class NPOSAM(Balanced):
             )
             kept = retain_loss(lm.model, self.retain)
 
-            def step_gradient(step: int) -> list[Tensor]:
-                batch = next(data.forget)
-                uphill = gradient(params, disliked, batch, weight=rows)
-                with perturbed(params, worst_direction(params, uphill, rho=self.rho, rho_rel=self.rho_rel)):
-                    away = gradient(params, disliked, batch, weight=rows)
-                keep = gradient(params, kept, next(data.retain))
-                return combined((self.forget_weight, away), (self.retain_weight, keep))
+            def forget(parts: list[Batch]) -> list[Tensor]:
+                with displaced(params) as place:
+                    uphill = gradient(params, disliked, parts, weight=rows)
+                    place(worst_move(params, uphill, rho=self.rho, rho_rel=self.rho_rel, metric=self.metric))
+                    del uphill  # as large as the weights, and the next pass needs room for one more
+                    return total_gradient(params, Term(disliked, parts, self.forget_weight, rows))
 
-            follow(params, step_gradient, self)
+            assemble(params, data, self, forget=forget, retain=kept)

@@ -4,12 +4,14 @@ Known from reviews: a temporary forgetting step; feedback of both losses there, 
 two branches that each carry half of the nominal gradient (eq. 11); the forget branch is projected against the retain
 branch (eq. 12); the branches are added (eq. 13). Ours: the formulas of the perturbations, first-order gradients, the
 guard of eq. 12's denominator, and every constant (spec: methods 1.3-1.5). ``split="clean"`` keeps the forget gradient
-out of the retain branch, so that a conflict cannot bring it back in with another weight.
+out of the retain branch, so that a conflict cannot bring it back in with another weight. In adapters lengths and angles
+depend on how a product is split into factors, unless ``metric`` says otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -18,51 +20,53 @@ from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    Move,
     Paired,
-    combined,
+    Term,
+    Vector,
+    approach,
+    ascent,
     descent,
-    dot,
+    displaced,
     forget_preference,
-    gradient,
-    norm,
     pad_id,
-    perturbed,
+    products,
     retain_loss,
+    root_mean_squares,
     rows,
-    scaled,
     sides,
+    standard_normal,
+    stretched,
+    tensor_scales,
+    total,
+    total_gradient,
     trained,
+    wide_copy,
 )
 
+_log = logging.getLogger(__name__)
 GUARD = 1e-6
 """Share of the forget branch in the projection's denominator: matters only if the retain branch is 1000x smaller."""
+FAINT = "the retain branch has %.1e of the length of the forget branch: its direction is mostly noise"
+"""What is logged, at level INFO, at every step where that share is below 1e-2 (spec: methods 1.4b)."""
 
-Vector = Sequence[Tensor]
-Gradient = Callable[[], Vector]
+Gradient = Callable[[float], list[Tensor]]
+"""A factor times the gradient of a loss at the weights as they stand; the tensors are the caller's to change."""
 
 
-def harmonised(forget: Vector, retain: Vector, *, project: Literal["off", "conflict", "always"]) -> list[Tensor]:
-    """Eqs. 12 and 13: take the retain direction out of the forget branch where they conflict, then add both.
+@dataclass(frozen=True)
+class Gradients:
+    """What a step may ask, on its own batches.
 
-    Args:
-        forget: Forget branch.
-        retain: Retain branch.
-        project: When to take it out: never, on a negative inner product (2407.10494), or always (2509.23362).
+    Attributes:
+        nominal: Of the forget loss, for the temporary step.
+        feedback: Of the forget loss on the batch of the feedback, the same one or a fresh one.
+        retain: Of the retain loss.
     """
-    overlap = dot(forget, retain)
-    if project == "off" or (project == "conflict" and overlap >= 0):
-        return combined((1.0, forget), (1.0, retain))
-    share = overlap / (dot(retain, retain) + GUARD * dot(forget, forget) + 1e-12)
-    return combined((1.0, forget), (1.0 - share, retain))
 
-
-def branches(
-    nominal: Vector, forget: Vector, retain: Vector, *, split: Literal["paper", "clean"]
-) -> tuple[Vector, Vector]:
-    """Eq. 11: the forget and the retain branch; feedbacks come weighted."""
-    if split == "clean":
-        return combined((1.0, nominal), (1.0, forget)), retain
-    return combined((0.5, nominal), (1.0, forget)), combined((0.5, nominal), (1.0, retain))
+    nominal: Gradient
+    feedback: Gradient
+    retain: Gradient
 
 
 @dataclass
@@ -78,9 +82,65 @@ class Average:
         if updates < self.warmup:
             return
         if self.weights is None:
-            self.weights = [weight.detach().clone() for weight in params]
+            self.weights = wide_copy(params)
         else:
-            torch._foreach_lerp_(self.weights, [weight.detach() for weight in params], 1 - self.decay)
+            approach(self.weights, params, share=1 - self.decay)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a run carries from step to step: hws's average and the source of gpn's draws."""
+
+    average: Average
+    noise: torch.Generator
+
+
+def harmonised(
+    forget: Vector,
+    retain: Vector,
+    *,
+    project: Literal["off", "conflict", "always"],
+    scope: Literal["global", "module"] = "global",
+    scales: Tensor | None = None,
+) -> list[Tensor]:
+    """Eqs. 12 and 13: take the retain direction out of the forget branch where they conflict, then add both.
+
+    Args:
+        forget: Forget branch.
+        retain: Retain branch.
+        project: When to take it out: never, on a negative inner product (2407.10494), or always (2509.23362).
+        scope: Where branches are compared: as one vector, or in every weight tensor by itself as public PRISM code does
+            (Tsuzukii/PRISM@ea89bc6 MUSE/baselines/baselines/sam_iterative.py).
+        scales: Length units of the tensors, see :mod:`harness.train.vectors`.
+    """
+    if project == "off":
+        return list(torch._foreach_add(list(forget), list(retain)))
+    pairs = ((forget, retain), (retain, retain), (forget, forget))
+    each = torch.stack([products(left, right, scales) for left, right in pairs])  # (3, tensors)
+    whole = each.sum(dim=1, keepdim=True)
+    _note_faint(whole[1], whole[2])
+    overlap, kept, pushed = each if scope == "module" else whole.expand_as(each)
+    share = overlap / (kept + GUARD * pushed + 1e-12)
+    found = stretched(retain, 1 - (share if project == "always" else torch.where(overlap < 0, share, 0.0)))
+    torch._foreach_add_(found, list(forget))
+    return found
+
+
+def _note_faint(kept: Tensor, pushed: Tensor) -> None:
+    """Log how short the retain branch is where that matters; both are squares."""
+    ratio = float((kept / (pushed + 1e-38)).sqrt())
+    if ratio < 1e-2:
+        _log.info(FAINT, ratio)
+
+
+def branches(
+    nominal: Vector, forget: list[Tensor], retain: list[Tensor], *, split: Literal["paper", "clean"]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Eq. 11: the forget and the retain branch, in the tensors of the feedbacks, which come weighted."""
+    torch._foreach_add_(forget, list(nominal), alpha=1.0 if split == "clean" else 0.5)
+    if split == "paper":
+        torch._foreach_add_(retain, list(nominal), alpha=0.5)
+    return forget, retain
 
 
 POCKET: Mapping[str, object] = {
@@ -119,12 +179,31 @@ class StableUN(Paired):
     gap_step: float = param(0.01, "Gap's step in units of the gradient (mu).", ge=0)
     average_share: float = param(0.5, "Hws: how far towards the running average of the weights.", ge=0, le=1)
     average_decay: float = param(0.95, "Hws: decay of that average per update.", ge=0, le=1)
-    inner: Literal["sgd", "unit"] = param("unit", "Temporary step along the gradient, or of length alpha.")
+    inner: Literal["sgd", "unit"] = param(
+        "unit", "Temporary step along the gradient, or of length alpha.", choices=("sgd", "unit")
+    )
     alpha: float | None = param(None, "Size of the temporary step; none means rho.", ge=0)
     forget_feedback: float = param(1.0, "Weight of the forget gradient at perturbed weights (lambda_f).", ge=0)
     retain_feedback: float = param(2.25, "Weight of the retain gradient (lambda_r; 2502.05374's retain weight).", ge=0)
+    query_batch: Literal["same", "fresh"] = param(
+        "same",
+        "Forget batch of the feedback: the temporary step's, or one of its own (2407.10494).",
+        choices=("same", "fresh"),
+    )
     split: Literal["paper", "clean"] = param("paper", "Where the nominal gradient goes.", choices=("paper", "clean"))
-    project: Literal["off", "conflict", "always"] = param("conflict", "When branches are harmonised.")
+    project: Literal["off", "conflict", "always"] = param(
+        "conflict", "When branches are harmonised.", choices=("off", "conflict", "always")
+    )
+    scope: Literal["global", "module"] = param(
+        "global",
+        "Where branches are compared: as one vector, or in every weight tensor by itself (2509.23362).",
+        choices=("global", "module"),
+    )
+    metric: Literal["euclid", "lora_invariant"] = param(
+        "euclid",
+        "Unit of length: of the weights, or of each tensor's norm, so that rescaled adapters are the same.",
+        choices=("euclid", "lora_invariant"),
+    )
     beta: float = param(0.015, "NPO's inverse temperature for means over tokens (2502.05374).", gt=0)
     reduce: Literal["sum", "mean"] = param("mean", "Likelihood of a document or per token.", choices=("sum", "mean"))
     forget_weight: float = param(1.0, "Weight of NPO wherever it is evaluated.", gt=0)
@@ -150,8 +229,7 @@ class StableUN(Paired):
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Follow :meth:`step_gradient` for ``steps`` updates."""
         data = sides(lm, corpora, self, seed=seed)
-        average = Average(self.warmup, self.average_decay)
-        noise = torch.Generator().manual_seed(seed)
+        memory = Memory(Average(self.warmup, self.average_decay), torch.Generator(lm.model.device).manual_seed(seed))
         with trained(lm, self, seed=seed) as params:
             disliked = forget_preference(
                 lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
@@ -160,66 +238,61 @@ class StableUN(Paired):
 
             def direction(step: int) -> list[Tensor]:
                 x_f, x_r = next(data.forget), next(data.retain)
-                return self.step_gradient(
-                    params,
-                    lambda: scaled(gradient(params, disliked, x_f, weight=rows), self.forget_weight),
-                    lambda: gradient(params, kept, x_r),
-                    average=average,
-                    noise=noise,
+                x_q = next(data.forget) if self.query_batch == "fresh" else x_f
+                ask = Gradients(
+                    lambda factor: total_gradient(params, Term(disliked, x_f, factor * self.forget_weight, rows)),
+                    lambda factor: total_gradient(params, Term(disliked, x_q, factor * self.forget_weight, rows)),
+                    lambda factor: total_gradient(params, Term(kept, x_r, factor)),
                 )
+                return self.step_gradient(params, ask, memory)
 
             for updates in descent(params, direction, steps=self.steps, lr=self.lr, warmup=self.warmup):
                 if "hws" in self.families:
-                    average.update(params, updates)
+                    memory.average.update(params, updates)
 
-    def step_gradient(
-        self, params: Vector, forget: Gradient, retain: Gradient, *, average: Average, noise: torch.Generator
-    ) -> list[Tensor]:
+    def step_gradient(self, params: Vector, ask: Gradients, memory: Memory) -> list[Tensor]:
         """One update's gradient: nominal at the weights, feedbacks at the temporary point, harmonised.
 
         Args:
             params: The weights, displaced inside and put back bit for bit.
-            forget: Gradient of the forget loss at the weights as they stand, on this step's batch.
-            retain: Likewise of the retain loss.
-            average: Running average of the weights, for hws.
-            noise: Source of gpn's draws.
+            ask: Gradients at the weights as they stand.
+            memory: Of the steps before.
         """
-        nominal = forget()
-        length = self.rho if self.alpha is None else self.alpha
-        factor = length / (norm(nominal) + 1e-12) if self.inner == "unit" else length
-        with perturbed(params, scaled(nominal, -factor)):
-            kept = scaled(retain(), self.retain_feedback)
-            feedback = [_mean(self._at_points(params, forget, family, average, noise)) for family in self.families]
-        pushed = scaled(_mean(feedback), self.forget_feedback)
-        return harmonised(*branches(nominal, pushed, kept, split=self.split), project=self.project)
+        scales = tensor_scales(params, self.metric)
+        nominal = ask.nominal(1.0)
+        size = self.rho if self.alpha is None else self.alpha
+        factor, down = ascent(nominal, radius=size, scales=scales)
+        inner = (-(factor if self.inner == "unit" else size), down)
+        with displaced(params) as place:
+            place(inner)
+            kept = ask.retain(self.retain_feedback)
+            pushed = total(self._feedbacks(params, ask.feedback, lambda *moves: place(inner, *moves), scales, memory))
+        forget, retain = branches(nominal, pushed, kept, split=self.split)
+        return harmonised(forget, retain, project=self.project, scope=self.scope, scales=scales)
 
-    def _at_points(
-        self, params: Vector, forget: Gradient, family: str, average: Average, noise: torch.Generator
-    ) -> Iterator[Vector]:
-        for _ in range(self.draws if family == "gpn" else 1):
-            with perturbed(params, self._displacement(params, forget, family, average, noise)):
-                yield forget()
+    def _feedbacks(
+        self,
+        params: Vector,
+        forget: Gradient,
+        place: Callable[..., None],
+        scales: Tensor | None,
+        memory: Memory,
+    ) -> Iterator[list[Tensor]]:
+        """Each point's share of the forget feedback; ``place`` starts from the temporary point, where weights stand."""
+        for family in self.families:
+            points = self.draws if family == "gpn" else 1
+            for _ in range(points):
+                place()
+                place(self._move(params, forget, family, scales, memory))
+                yield forget(self.forget_feedback / (len(self.families) * points))
 
-    def _displacement(
-        self, params: Vector, forget: Gradient, family: str, average: Average, noise: torch.Generator
-    ) -> list[Tensor]:
+    def _move(self, params: Vector, forget: Gradient, family: str, scales: Tensor | None, memory: Memory) -> Move:
         """From the temporary point to the one whose feedback is asked; the loss falls by forgetting, so up is back."""
         if family == "gpn":
-            return [_relative_noise(weight.detach(), self.rho_rel, noise) for weight in params]
+            return self.rho_rel, stretched(standard_normal(params, memory.noise), root_mean_squares(params))
         if family == "hws":
-            ends = params if average.weights is None else average.weights
-            apart = torch._foreach_sub([end.detach() for end in ends], [weight.detach() for weight in params])
-            return scaled(apart, self.average_share)
-        uphill = forget()
-        longest = self.rho / (norm(uphill) + 1e-12)
-        return scaled(uphill, longest if family == "sap" else min(self.gap_step, longest))
-
-
-def _relative_noise(weight: Tensor, size: float, noise: torch.Generator) -> Tensor:
-    drawn: Tensor = torch.randn(weight.shape, generator=noise).to(weight)
-    return drawn.mul_(size * weight.norm() / weight.numel() ** 0.5)
-
-
-def _mean(vectors: Iterator[Vector] | Sequence[Vector]) -> list[Tensor]:
-    given = list(vectors)
-    return combined(*((1 / len(given), vector) for vector in given))
+            ends = params if memory.average.weights is None else memory.average.weights
+            here = [weight.detach() for weight in params]
+            return self.average_share, torch._foreach_sub([end.detach() for end in ends], here)
+        factor, up = ascent(forget(1.0), radius=self.rho, scales=scales)
+        return (factor if family == "sap" else min(self.gap_step, factor)), up

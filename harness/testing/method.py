@@ -22,6 +22,7 @@ class MethodTrial:
 
     Attributes:
         control: True for a method whose role is to leave the model alone.
+        replaces: True for a method that says that it gives the model another architecture.
         before: The model before.
         first: The model after the first run.
         second: A fresh copy of the model after the second run, with the global generators elsewhere.
@@ -29,6 +30,7 @@ class MethodTrial:
     """
 
     control: bool
+    replaces: bool
     before: Snapshot
     first: Snapshot
     second: Snapshot
@@ -61,7 +63,8 @@ def observe(method: Method, benchmark: Benchmark, *, seed: int) -> MethodTrial:
 
     before, first, _ = run(1)
     _, second, seconds = run(2)
-    return MethodTrial(getattr(method, "role", "method") != "method", before, first, second, seconds)
+    control = getattr(method, "role", "method") != "method"
+    return MethodTrial(control, getattr(method, "replaces", False), before, first, second, seconds)
 
 
 def changes_the_model(trial: MethodTrial) -> Result:
@@ -93,6 +96,9 @@ def keeps_the_tokenizer(trial: MethodTrial) -> Result:
 
 def keeps_the_architecture(trial: MethodTrial) -> Result:
     """Attacks and engines load the result as the same architecture: no wrapped, added or untied modules."""
+    if trial.replaces:
+        changed = trial.before.modules != trial.first.modules
+        return Result("replaces the architecture, as it says", changed, "" if changed else "no module is another one")
     return compared_architecture(trial.before, trial.first)
 
 

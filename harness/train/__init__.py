@@ -5,7 +5,7 @@ was cut into micro-batches or shared by processes; weights that were perturbed c
 """
 
 from harness.train.adapters import adapted, factors, merged
-from harness.train.data import Batch, batches, encode, micro_batches, pad, pad_id, stream
+from harness.train.data import IGNORED, Batch, batches, encode, micro_batches, pad, pad_id, stream
 from harness.train.frozen import Frozen, frozen, frozen_copy
 from harness.train.hidden import (
     activations,
@@ -81,6 +81,7 @@ from harness.train.vectors import (
 from harness.train.weights import linear_maps, restored
 
 __all__ = [
+    "IGNORED",
     "REFUSALS",
     "Balanced",
     "Batch",

@@ -52,6 +52,8 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_toke
     Returns:
         One list of token ids per document.
     """
+    if not texts:
+        raise ValueError("There are no documents to encode.")
     rows: list[list[int]] = [list(ids) for ids in tokenizer(list(texts))["input_ids"]]
     end = [tokenizer.eos_token_id]
     return [(row if row[-1:] == end else row + end)[:max_tokens] for row in rows]

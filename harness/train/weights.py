@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from transformers import PreTrainedModel
 
 
 def linear_maps(model: PreTrainedModel) -> dict[str, nn.Linear]:
     """Linear maps inside the blocks by module name: neither the embedding nor the head, tied or not."""
-    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    networks = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    ends = [end for part in networks for end in (part.get_input_embeddings(), part.get_output_embeddings())]
     kept = {id(end.weight) for end in ends if end is not None}
     maps = {
         name: module

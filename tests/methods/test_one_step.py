@@ -13,7 +13,7 @@ from harness.api import LM, Corpora
 from methods.ga import GA
 from methods.graddiff import GradDiff
 from methods.npo import NPO
-from methods.npo_sam import NPOSAM, worst_direction
+from methods.npo_sam import NPOSAM, worst_move
 
 ALL: dict[str, Any] = {"steps": 1, "lr": 1e-6, "batch_size": 4}
 
@@ -88,15 +88,30 @@ def test_a_small_perturbation_raises_the_loss_by_rho_times_the_gradients_norm() 
     weight = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64, requires_grad=True)
     loss = lambda w: (w**2).sum() + (w[0] * w[1]).sin()  # noqa: E731
     uphill = torch.autograd.grad(loss(weight), [weight])
-    (eps,) = worst_direction([weight], uphill, rho=1e-5, rho_rel=None)
-    gain = (loss(weight + eps) - loss(weight)).item()
+    factor, (up,) = worst_move([weight], uphill, rho=1e-5)
+    gain = (loss(weight + factor * up) - loss(weight)).item()
     assert gain == pytest.approx(1e-5 * uphill[0].norm().item(), rel=1e-4)
 
 
 def test_a_relative_radius_is_a_share_of_each_matrix() -> None:
     params = [torch.tensor([3.0, 4.0]), torch.tensor([10.0])]
-    eps = worst_direction(params, [torch.tensor([0.0, 2.0]), torch.tensor([-1.0])], rho=9.0, rho_rel=0.1)
-    assert [part.tolist() for part in eps] == [pytest.approx([0, 0.5]), pytest.approx([-1])]
+    factor, up = worst_move(params, [torch.tensor([0.0, 2.0]), torch.tensor([-1.0])], rho=9.0, rho_rel=0.1)
+    assert [(factor * part).tolist() for part in up] == [pytest.approx([0, 0.5]), pytest.approx([-1])]
+
+
+def test_length_units_stretch_a_step_towards_long_tensors() -> None:
+    params, uphill = [torch.tensor([3.0, 4.0]), torch.tensor([10.0])], [torch.tensor([0.0, 2.0]), torch.tensor([-1.0])]
+    factor, up = worst_move(params, uphill, rho=0.1, metric="lora_invariant")
+    # T = 5, 10; T g = (0, 10), -10 of length 14.14; T^2 g = (0, 50), -100
+    assert [(factor * part).tolist() for part in up] == [
+        pytest.approx([0, 0.353553], rel=1e-4),
+        pytest.approx([-0.707107], rel=1e-4),
+    ]
+
+
+def test_a_radius_per_tensor_and_a_metric_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="leave one of them out"):
+        NPOSAM(rho_rel=0.1, metric="lora_invariant")
 
 
 def test_sam_follows_the_gradient_at_the_perturbed_weights(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:

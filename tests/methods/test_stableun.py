@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.train import combined, dot, norm
-from methods.stableun import Average, StableUN, branches, harmonised
+from harness.api import LM, Corpora
+from harness.train import Vector, combined, dot, norm
+from methods.stableun import FAINT, Average, Gradients, Memory, StableUN, branches, harmonised
 
 F_TARGET, R_TARGET = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1.0, 1.0, -2.0])
 
@@ -22,25 +25,20 @@ class Quartic:
         self.retain_target = retain_target.double()
         self.asked: list[Tensor] = []
 
-    def forget(self) -> list[Tensor]:
+    def forget(self, factor: float) -> list[Tensor]:
         self.asked.append(self.weight.detach().clone())
-        return [(self.weight.detach() - F_TARGET) ** 3]
+        return [factor * (self.weight.detach() - F_TARGET) ** 3]
 
-    def retain(self) -> list[Tensor]:
-        return [(self.weight.detach() - self.retain_target) ** 3]
+    def retain(self, factor: float) -> list[Tensor]:
+        return [factor * (self.weight.detach() - self.retain_target) ** 3]
 
     def at(self, point: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         return [(point - F_TARGET) ** 3], [(point - self.retain_target) ** 3]
 
 
 def step(method: StableUN, world: Quartic, *, average: Average | None = None, seed: int = 0) -> list[Tensor]:
-    return method.step_gradient(
-        [world.weight],
-        world.forget,
-        world.retain,
-        average=average or Average(0, 0.9),
-        noise=torch.Generator().manual_seed(seed),
-    )
+    memory = Memory(average or Average(0, 0.9), torch.Generator().manual_seed(seed))
+    return method.step_gradient([world.weight], Gradients(world.forget, world.forget, world.retain), memory)
 
 
 def close(found: list[Tensor], expected: list[Tensor]) -> None:
@@ -120,9 +118,9 @@ def test_gpn_draws_from_the_seed_and_takes_as_many_points_as_asked() -> None:
 def test_the_noise_of_gpn_has_its_size_relative_to_the_matrix() -> None:
     weight = nn.Parameter(torch.full((200, 200), 0.5))
     asked: list[Tensor] = []
-    forget = lambda: asked.append(weight.detach().clone()) or [torch.ones(200, 200)]  # type: ignore[func-returns-value] # noqa: E731
-    method = StableUN(families=("gpn",), rho_rel=0.1, alpha=0.0)
-    method.step_gradient([weight], forget, forget, average=Average(0, 0.9), noise=torch.Generator().manual_seed(0))
+    ask = lambda factor: asked.append(weight.detach().clone()) or [torch.ones(200, 200)]  # type: ignore[func-returns-value] # noqa: E731
+    memory = Memory(Average(0, 0.9), torch.Generator().manual_seed(0))
+    StableUN(families=("gpn",), rho_rel=0.1, alpha=0.0).step_gradient([weight], Gradients(ask, ask, ask), memory)
     assert ((asked[2] - asked[0]).norm() / weight.norm()).item() == pytest.approx(0.1, rel=0.02)
 
 
@@ -197,9 +195,9 @@ def test_projection_happens_when_it_should(project: Any, agreeing: bool, conflic
 
 
 def test_the_paper_split_gives_each_branch_half_of_the_nominal_gradient() -> None:
-    a, f, r = ([torch.tensor([x])] for x in (4.0, 1.0, 10.0))
-    assert [branch[0].item() for branch in branches(a, f, r, split="paper")] == [3, 12]
-    assert [branch[0].item() for branch in branches(a, f, r, split="clean")] == [5, 10]
+    for split, expected in (("paper", [3, 12]), ("clean", [5, 10])):
+        a, f, r = ([torch.tensor([x])] for x in (4.0, 1.0, 10.0))
+        assert [branch[0].item() for branch in branches(a, f, r, split=split)] == expected  # type: ignore[arg-type]
 
 
 def test_the_average_starts_after_the_warm_up_and_then_follows() -> None:
@@ -210,6 +208,65 @@ def test_the_average_starts_after_the_warm_up_and_then_follows() -> None:
     average.update([torch.tensor([2.0])], 3)
     assert average.weights is not None
     assert average.weights[0].item() == pytest.approx(1.1)
+
+
+def test_a_step_under_conflict_equals_the_naive_one() -> None:
+    world = Quartic(retain_target=torch.tensor([-1.0, 0.5, 2.0]))
+    start = world.weight.detach().clone()
+    (a,), _ = world.at(start)
+    temporary = start - 0.3 * a / a.norm()
+    (g,), (r,) = world.at(temporary)
+    (f,), _ = world.at(temporary + 0.2 * g / g.norm())
+    forget, retain = 0.5 * a + 0.7 * f, 0.5 * a + 4 * r
+    assert forget @ retain < 0
+    share = (forget @ retain) / (retain @ retain + 1e-6 * forget @ forget)
+    method = StableUN(rho=0.2, alpha=0.3, forget_feedback=0.7, retain_feedback=4.0)
+    close(step(method, world), [forget - share * retain + retain])
+
+
+def test_by_module_only_a_tensor_in_conflict_is_projected() -> None:
+    forget, retain = [torch.tensor([3.0]), torch.tensor([1.0])], [torch.tensor([2.0]), torch.tensor([-1.0])]
+    total = harmonised(forget, retain, project="conflict", scope="module")
+    assert [part.item() for part in total] == [5, pytest.approx(-1, abs=1e-5)]  # 3 + 2; 1 - 1 - 1
+
+
+def test_as_one_vector_the_same_branches_do_not_conflict() -> None:
+    forget, retain = [torch.tensor([3.0]), torch.tensor([1.0])], [torch.tensor([2.0]), torch.tensor([-1.0])]
+    assert [part.item() for part in harmonised(forget, retain, project="conflict")] == [5, 0]
+
+
+def test_length_units_decide_whether_branches_conflict() -> None:
+    forget, retain = [torch.tensor([3.0]), torch.tensor([1.0])], [torch.tensor([2.0]), torch.tensor([-1.0])]
+    total = harmonised(forget, retain, project="conflict", scales=torch.tensor([1.0, 3.0]))
+    share = (6 - 9) / (4 + 9)  # 1 * 6 - 9 * 1 over 1 * 4 + 9 * 1
+    assert [part.item() for part in total] == [pytest.approx(5 - 2 * share, rel=1e-4), pytest.approx(share, rel=1e-4)]
+
+
+@pytest.mark.parametrize(("size", "told"), [(0.009, True), (0.011, False)])
+def test_a_faint_retain_branch_is_told(size: float, told: bool, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="methods.stableun"):
+        harmonised([torch.tensor([3.0, 4.0])], [torch.tensor([5 * size, 0.0])], project="conflict")
+    assert [record.msg for record in caplog.records] == [FAINT] * told
+
+
+class Watched(StableUN):
+    """Takes the nominal gradient for its step and notes whether the feedback would be the same."""
+
+    same: ClassVar[list[bool]] = []
+
+    def step_gradient(self, params: Vector, ask: Gradients, memory: Memory) -> list[Tensor]:
+        found = ask.nominal(1.0)
+        self.same.append(all(map(torch.equal, found, ask.feedback(1.0))))
+        return found
+
+
+@pytest.mark.parametrize(("query_batch", "same"), [("same", True), ("fresh", False)])
+def test_feedback_comes_from_the_same_batch_or_a_fresh_one(
+    query_batch: Any, same: bool, tiny_lm: Callable[[], LM], corpora: Corpora
+) -> None:
+    Watched.same.clear()
+    Watched(steps=1, batch_size=2, query_batch=query_batch).unlearn(tiny_lm(), corpora, seed=0)
+    assert Watched.same == [same]
 
 
 def _unit(world: Quartic) -> Tensor:
