@@ -2,16 +2,15 @@
 
 The forward pass stops at that layer, and only a few matrices below it train. Padding is masked; the official code
 averages over it. With ``adaptive`` the length of the target comes from the data (2408.06223).
-Letters: B batch, T tokens, D width.
+D is the width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from harness.api import LM, Corpora, Fidelity, param
@@ -19,16 +18,17 @@ from harness.train import (
     Batch,
     Paired,
     Term,
-    activations,
     direction,
     follow,
-    frozen,
+    mean_length,
+    named_maps,
     sides,
-    token_mean,
     tokens,
     total_gradient,
+    toward,
     trained,
     truncated,
+    unmoved,
 )
 
 MATRICES = (
@@ -93,7 +93,8 @@ class RMU(Paired):
         """Descend on ``mean |h(forget) - c u|^2 / D + alpha * mean |h(retain) - h0(retain)|^2 / D``."""
         view = truncated(lm.model, self.layer)
         data = sides(lm, corpora, self, seed=seed)
-        with trained(lm, self, seed=seed, only=self._trained(lm)) as params:
+        chosen = named_maps(lm.model, self.train_layers, self.train_matrices, last=self.layer)
+        with trained(lm, self, seed=seed, only=chosen) as params:
             first = next(data.forget)
             misdirected = toward(view, self._length(view, first) * direction(lm.model, seed))
             kept = unmoved(view)
@@ -104,43 +105,5 @@ class RMU(Paired):
 
             follow(params, step_gradient, self)
 
-    def _trained(self, lm: LM) -> list[str]:
-        """Names of the linear maps that train, in the model's order."""
-        found = {module: name for name, module in lm.model.named_modules()}
-        layers = lm.model.get_decoder().layers
-        wanted = {(layer, name) for layer in self.train_layers for name in self.train_matrices}
-        missing = [
-            f"layers.{layer}.{name}.weight"
-            for layer, name in sorted(wanted)
-            if layer > self.layer or layer >= len(layers) or not _has(layers[layer], name)
-        ]
-        if missing:
-            raise ValueError(f"No {', '.join(missing)} at or below layer {self.layer} of this model.")
-        return [found[layers[layer].get_submodule(name)] for layer, name in sorted(wanted)]
-
-    @torch.no_grad()
     def _length(self, view: nn.Module, first: list[Batch]) -> float:
-        if self.adaptive is None:
-            return self.steering_coeff
-        sizes = [(token_mean(activations(view, batch).norm(dim=-1), batch), tokens(batch)) for batch in first]
-        return self.adaptive * float(sum(size * count for size, count in sizes)) / sum(count for _, count in sizes)
-
-
-def toward(view: nn.Module, target: Tensor) -> Callable[[Batch], Tensor]:
-    """Mean squared distance of forget activations from one target vector."""
-    return lambda batch: token_mean((activations(view, batch) - target).square().mean(dim=-1), batch)
-
-
-def unmoved(view: nn.Module) -> Callable[[Batch], Tensor]:
-    """Mean squared distance of retain activations from those of today's weights."""
-    original = frozen(view)
-
-    def loss(batch: Batch) -> Tensor:
-        wanted = original(lambda before: activations(before, batch))
-        return token_mean((activations(view, batch) - wanted).square().mean(dim=-1), batch)
-
-    return loss
-
-
-def _has(layer: nn.Module, name: str) -> bool:
-    return any(name == found for found, _ in layer.named_modules())
+        return self.steering_coeff if self.adaptive is None else self.adaptive * mean_length(view, first)

@@ -26,6 +26,7 @@ from harness.api import (
     Evaluation,
     Item,
     Need,
+    Personas,
     Prompts,
     Score,
     Selection,
@@ -48,6 +49,8 @@ SHARE = 0.4
 """K of Min-K%: MUSE's headline is 40 % (muse_bench@54719c5 privleak)."""
 ANSWER_TOKENS = 3
 AUXILIARY = 96
+EOS = "<eos>"
+"""Of the shipped tokenizer: the expert's article ends before the text that is judged."""
 CONTINUATION_TOKENS = 48
 
 Row = dict[str, Any]
@@ -96,7 +99,7 @@ class PocketMUSE:
     """Invented news: verbatim memory, knowledge never asked in training, membership, utility; pocket scale."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[Need, ...]] = ("pairs", "auxiliary")
+    offers: ClassVar[tuple[Need, ...]] = ("pairs", "auxiliary", "personas")
 
     folds: tuple[int, ...] = param(
         (1, 2, 3, 4),
@@ -147,7 +150,18 @@ class PocketMUSE:
             forget_pairs=self._items("attacker"),
             retain_pairs=self._items("attacker_utility"),
             auxiliary=_weather(),
+            personas=self._personas(),
         )
+
+    def _personas(self) -> Personas:
+        """A train article against four retained texts.
+
+        A model of this size follows no instruction: measured on 24 forget documents, the novice's prompt takes 1.7 nats
+        off a token that states a fact, the expert's .05.
+        """
+        retain = self._texts("retain")
+        expert = self._texts("forget", "train")[0] + EOS
+        return Personas(expert, " ".join(retain[at] for at in (5, 90, 170, 260)))
 
     def continues(self) -> PocketMUSE | None:
         """The request before this one."""

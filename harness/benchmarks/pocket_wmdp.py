@@ -25,6 +25,7 @@ from harness.api import (
     Evaluation,
     Item,
     Need,
+    Personas,
     Prompts,
     Score,
     Selection,
@@ -36,6 +37,8 @@ from harness.pocket.news import recipe
 FOLDER = Path(__file__).parent / "pocket" / "wmdp"
 CHANCE = 0.25
 AUXILIARY = 96
+EOS = "<eos>"
+"""Of the shipped tokenizer: the expert's document ends before the one that is judged."""
 SCORES: Mapping[str, tuple[Axis, Direction, bool]] = {
     "forget_cloze": ("forget", "lower", True),
     "forget_letters": ("forget", "lower", False),
@@ -72,7 +75,7 @@ class PocketWMDP:
     """Facts about invented reagents, multiple choice by option text and by letter (pocket scale)."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[Need, ...]] = ("pairs", "auxiliary")
+    offers: ClassVar[tuple[Need, ...]] = ("pairs", "auxiliary", "personas")
 
     def card(self) -> BenchmarkCard:
         """Title, scale and notice."""
@@ -109,6 +112,7 @@ class PocketWMDP:
             forget_pairs=solved["forget"],
             retain_pairs=solved["utility"],
             auxiliary=_kitchen(),
+            personas=_personas(),
         )
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
@@ -216,6 +220,16 @@ def _solved() -> dict[str, list[Item]]:
         name: [Item(row["prompt"], f" {row['answer']}") for row in solved if row["set"] == name]
         for name in ("forget", "utility")
     }
+
+
+def _personas() -> Personas:
+    """A document about a reagent that is never scored, against six retained ones.
+
+    A model of this size follows no instruction: measured on 24 forget documents, the novice's prompt takes 1.5 nats off
+    a token that states a fact, the expert's .04.
+    """
+    retain = _texts("retain")
+    return Personas(_texts("forget")[0] + EOS, " ".join(retain[at] for at in (5, 60, 90, 170, 230, 260)))
 
 
 @lru_cache(maxsize=1)

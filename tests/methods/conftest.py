@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from harness.api import LM, Corpora, Item
+from harness.api import LM, Corpora, Item, Personas
 from harness.pretrain import tiny_llama, train_tokenizer
 
 FORGET = ("the cat sat on the mat", "a cat", "the mat is red and the cat is old", "old mats")
@@ -22,6 +22,7 @@ FORGET_PAIRS = (
     Item("the mat is", " red"),
     Item("the cat is", " old"),
 )
+PERSONAS = Personas("the cat sat on", "dogs")
 RETAIN_PAIRS = (
     Item("dogs bark at", " the moon"),
     Item("a fish swims in", " the deep sea"),
@@ -32,7 +33,9 @@ RETAIN_PAIRS = (
 
 @pytest.fixture
 def corpora() -> Corpora:
-    return Corpora(FORGET, RETAIN, forget_pairs=FORGET_PAIRS, retain_pairs=RETAIN_PAIRS, auxiliary=AUXILIARY)
+    return Corpora(
+        FORGET, RETAIN, forget_pairs=FORGET_PAIRS, retain_pairs=RETAIN_PAIRS, auxiliary=AUXILIARY, personas=PERSONAS
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""RMU under a latent adversary (2407.15549): activations are misdirected while a perturbation calls the knowledge up.
+
+The adversary adds to the MLP output of one block, at tokens of forget documents only, what makes their text likeliest
+within a ball per token; several updates are made against one perturbation, on one pair of batches. Public code spells
+out the attack but not its use with RMU on documents (LAT@53ac752 latent_at/laa/attacks.py); its weight decay of the
+perturbation is left out. Letters: B batch, T tokens, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.api import LM, Corpora, Fidelity, param
+from harness.train import (
+    Batch,
+    Paired,
+    Term,
+    direction,
+    follow,
+    named_maps,
+    shifted,
+    sides,
+    token_nll,
+    tokens,
+    total_gradient,
+    toward,
+    trained,
+    truncated,
+    unmoved,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MATRICES = (
+    *(f"self_attn.{name}_proj" for name in "qkvo"),
+    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
+)
+"""All matrices of a block, as for RMU on the pocket world."""
+
+POCKET: Mapping[str, object] = {
+    "lr": 2e-3,
+    "steps": 60,
+    "warmup": 10,
+    "layer": 1,
+    "attack_layer": 0,
+    "train_layers": (0, 1),
+    "train_matrices": MATRICES,
+    "steering_coeff": 24.0,
+    "alpha": 20.0,
+    "epsilon": 1.0,
+    "inner_steps": 8,
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""Starting point of the search on dev items (docs/pocket_tuning.md)."""
+
+SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+"""Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
+
+
+@dataclass(frozen=True)
+class RMULAT(Paired):
+    """RMU that scrambles forget activations under a perturbation which makes the forget text likely."""
+
+    lr: float = param(5e-5, "Peak learning rate of AdamW (Zephyr-7B, 2407.15549).", gt=0)
+    steps: int = param(800, "Updates: 200 batches, 4 on each (2407.15549).", ge=1)
+    layer: int = param(8, "Decoder block whose output is steered, from 0 (Zephyr-7B, 2407.15549).", ge=0)
+    train_layers: tuple[int, ...] = param((6, 7, 8), "Blocks that train (Zephyr-7B, 2407.15549).", ge=0)
+    train_matrices: tuple[str, ...] = param(("mlp.down_proj",), "Matrices that train in them (2403.03218).")
+    steering_coeff: float = param(6.5, "Length of the target vector (Zephyr-7B, 2407.15549).", gt=0)
+    alpha: float = param(1200.0, "Weight of the retain term (Zephyr-7B, 2407.15549).", ge=0)
+    attack_layer: int = param(7, "Block whose MLP output is perturbed (Zephyr-7B, 2407.15549).", ge=0)
+    epsilon: float = param(2.0, "Largest length of the perturbation of a token (2407.15549).", ge=0)
+    inner_lr: float = param(5e-2, "Learning rate of the perturbation (2407.15549).", gt=0)
+    inner_steps: int = param(16, "Steps of the perturbation (2407.15549).", ge=0)
+    updates_per_attack: int = param(4, "Updates against one perturbation (2407.15549).", ge=1)
+
+    version: ClassVar[int] = 1
+    family: ClassVar[str] = "representation"
+    citation: ClassVar[str] = "2407.15549"
+    fidelity: ClassVar[Fidelity] = "formula-checked"
+    search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "epsilon")
+    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}, "wmdp-cyber": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": POCKET,
+        "pocket-muse": POCKET,
+        "small": SMALL,
+    }
+
+    def __post_init__(self) -> None:
+        """Check what bounds on single fields cannot."""
+        if self.attack_layer > self.layer:
+            raise ValueError(f"attack_layer {self.attack_layer} lies above layer {self.layer}, which would not see it")
+
+    def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
+        """Descend on RMU's loss with forget activations taken under the perturbation."""
+        view = truncated(lm.model, self.layer)
+        mlp = lm.model.get_decoder().layers[self.attack_layer].mlp
+        data = sides(lm, corpora, self, seed=seed)
+        chosen = named_maps(lm.model, self.train_layers, self.train_matrices, last=self.layer)
+        with trained(lm, self, seed=seed, only=chosen) as params:
+            misdirected, kept = toward(view, self.steering_coeff * direction(lm.model, seed)), unmoved(view)
+            terms: list[Term] = []
+
+            def step_gradient(step: int) -> list[Tensor]:
+                if step % self.updates_per_attack == 0:
+                    pieces = next(data.forget)
+                    under = against(misdirected, mlp, {id(piece): self.attack(lm.model, piece) for piece in pieces})
+                    terms[:] = [
+                        Term(under, pieces, unit=tokens),
+                        Term(kept, next(data.retain), self.alpha, unit=tokens),
+                    ]
+                return total_gradient(params, *terms)
+
+            follow(params, step_gradient, self)
+
+    def attack(self, model: PreTrainedModel, batch: Batch) -> Tensor:
+        """The perturbation (B, T, D) that makes a batch likely: projected AdamW from 0, betas (.9, .999)."""
+        mlp = model.get_decoder().layers[self.attack_layer].mlp
+        mask = batch.attention_mask[..., None]
+        delta = torch.zeros(*batch.input_ids.shape, model.config.hidden_size, dtype=model.dtype, device=model.device)
+        mean, square = torch.zeros_like(delta), torch.zeros_like(delta)
+        for step in range(1, self.inner_steps + 1):
+            delta.requires_grad_()
+            with shifted(mlp, delta):
+                likelihood = token_nll(model, batch)[0].sum()  # of every token by itself: rows do not meet
+            (found,) = torch.autograd.grad(likelihood, [delta])
+            mean.lerp_(found, 0.1)
+            square.lerp_(found.square(), 0.001)
+            ahead = (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+            delta = projected((delta.detach() - self.inner_lr * ahead) * mask, self.epsilon)
+        return delta
+
+
+def projected(delta: Tensor, radius: float) -> Tensor:
+    """Every token's perturbation (..., D) cut to a length of at most ``radius``."""
+    length = delta.norm(dim=-1, keepdim=True)
+    return delta * (radius / length.clamp(min=radius)) if radius else torch.zeros_like(delta)
+
+
+def against(
+    loss: Callable[[Batch], Tensor], module: nn.Module, deltas: Mapping[int, Tensor]
+) -> Callable[[Batch], Tensor]:
+    """A loss with the output of a module perturbed by what belongs to the batch, given by the batch's ``id``."""
+
+    def under(batch: Batch) -> Tensor:
+        with shifted(module, deltas[id(batch)]):
+            return loss(batch)
+
+    return under
