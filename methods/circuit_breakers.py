@@ -87,7 +87,7 @@ class CircuitBreakers(Paired):
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2406.04313"
     fidelity: ClassVar[Fidelity] = "formula-checked"
-    search: ClassVar[tuple[str, ...]] = ("lr", "retain_end", "orthogonality")
+    search: ClassVar[tuple[str, ...]] = ("lr", "retain_end")
     published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": BIO}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

@@ -83,7 +83,7 @@ class NPOWA(Balanced):
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2502.05374"
     fidelity: ClassVar[Fidelity] = "formula-checked"
-    search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "average_from")
+    search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
     published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}}
     """Zephyr-7B-beta: the defaults above (OPTML-Group/Unlearn-Smooth@fc655ba, spec: methods 5.1)."""
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {

@@ -39,7 +39,7 @@ class Sham(Training):
     version: ClassVar[int] = 1
     family: ClassVar[str] = "control"
     fidelity: ClassVar[Fidelity] = "formula-checked"
-    search: ClassVar[tuple[str, ...]] = ("lr", "steps")
+    search: ClassVar[tuple[str, ...]] = ()
     published: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "muse-news": {**MUSE, "steps": 10 * 102},
         "muse-books": {**MUSE, "steps": 10 * 139},

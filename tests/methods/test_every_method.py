@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from harness.api import LM, Corpora
+from harness.components import build
+from harness.tuning.space import space_of
 from methods.none import NoUnlearning
 from methods.reference import Reference
-from tests.methods.catalogue import CASES
+from tests.methods.catalogue import CASES, installed
 
 CONTROLS = [NoUnlearning(), Reference()]
 
@@ -81,3 +83,9 @@ def test_presets_name_fields_that_exist(cls: Any) -> None:
 @pytest.mark.parametrize("cls", sorted({type(case) for case in CASES}, key=lambda cls: cls.__name__))
 def test_only_accumulation_is_no_part_of_the_identity(cls: Any) -> None:
     assert [field.name for field in dataclasses.fields(cls) if field.metadata["runtime"]] == ["accumulation"]
+
+
+@pytest.mark.parametrize("benchmark", ["pocket-wmdp", "pocket-muse"])
+@pytest.mark.parametrize("name", [name for name, cls in installed().items() if getattr(cls, "search", ())])
+def test_every_search_can_be_made_around_the_pocket_setting(name: str, benchmark: str) -> None:
+    assert space_of(name, build("method", f"{name}@preset", benchmark=benchmark))

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from harness import registry
 from harness.api import LM, Corpora
-from tests.methods.catalogue import FORMULAS
+from tests.methods.catalogue import FORMULAS, installed
 from tests.methods.formula import first_gradient, flat_unit
 
 
@@ -28,8 +27,3 @@ def test_every_method_that_wears_the_badge_has_earned_it() -> None:
 def test_every_method_that_unlearns_wears_a_badge() -> None:
     bare = [name for name, cls in installed().items() if getattr(cls, "family", "") != "control" and not cls.fidelity]
     assert bare == []
-
-
-def installed() -> dict[str, type]:
-    ours = [item.entry for item in registry.listing("method") if item.entry.distribution == "unlearning-harness"]
-    return {entry.name: registry.load("method", entry.name) for entry in ours}
