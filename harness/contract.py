@@ -12,6 +12,8 @@ from harness.faults import Fault, attempt
 
 ALL = "all"
 POCKET = "pocket"
+CORE = "core"
+"""Methods that declare ``core``: a grid of them fits into minutes on two cores."""
 AUTO = "auto"
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -26,7 +28,7 @@ def violation(kind: str, name: str, cls: object) -> str:
 
 def misnamed(name: str) -> str:
     """A name that nobody could type, or that already means something else."""
-    if name in (ALL, POCKET, AUTO):
+    if name in (ALL, POCKET, CORE, AUTO):
         return f"has a name that stands for several components. Rename it; '{name}' is taken."
     if not NAME.fullmatch(name):
         return "has a name that cannot be typed in a grid. Rename it, using letters, digits and any of _.+-"

@@ -26,7 +26,7 @@ class Grid(BaseModel):
     """What a human types.
 
     Attributes:
-        methods: Names, or ``all``, each as it is or as ``name@setting`` (harness/settings.py). Controls are added by
+        methods: Names, ``all`` or ``core``, each as it is or as ``name@setting`` (harness/settings.py). Controls are added by
             themselves.
         attacks: Names, or ``all``. The empty attack is added by itself.
         benchmarks: Names, ``all``, or ``pocket`` (every benchmark whose name starts with ``pocket-``).

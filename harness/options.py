@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for other program
 Name = Annotated[str, typer.Argument(help="An installed name, as `harness list` shows it.")]
 Methods = Annotated[
     str | None,
-    typer.Option(help="Names, or 'all' (default), or NAME@SETTING (tuned, preset, published, default)."),
+    typer.Option(help="Names, 'all' (default), 'core', or NAME@SETTING (tuned, preset, published, default)."),
 ]
 Attacks = Annotated[str | None, typer.Option(help="Names, or 'all' (default).")]
 Benchmarks = Annotated[str | None, typer.Option(help="Names, 'pocket' (default: all pocket benchmarks) or 'all'.")]

@@ -16,7 +16,7 @@ from harness import registry
 from harness.api import Benchmark, Need
 from harness.cell import Cell, Spec, Value
 from harness.components import benchmark_spec, build, made, preset_of, role_of, runtime_of, spec_of
-from harness.contract import ALL, AUTO, POCKET
+from harness.contract import ALL, AUTO, CORE, POCKET
 from harness.engines import suitable
 from harness.errors import UserError
 from harness.grid import Grid, Overrides, overrides_of, read_grid
@@ -99,7 +99,7 @@ def make_plan(grid: Grid) -> Plan:
     _refuse_idle(overrides, completed)
     tuned = Path(grid.tuned) if grid.tuned else None
     squares = [_Square(benchmark, completed, overrides, tuned) for benchmark in names["benchmark"]]
-    omitted = tuple(line for square in squares for line in square.omitted())
+    omitted = (*_beyond_core(grid, completed), *(line for square in squares for line in square.omitted()))
     added = tuple(f"{kind} {name}" for kind in controls for name in controls[kind] if name not in names[kind])
     return Plan(_ordered([square.rows(grid.seeds) for square in squares]), added, omitted)
 
@@ -195,17 +195,34 @@ def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, .
 
 
 def expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
-    """Names with ``all`` and ``pocket`` spelt out, each once, in the order given; ``@setting`` stays with its name."""
+    """Names with ``all``, ``core`` and ``pocket`` spelt out, each once, in the order given; ``@setting`` stays with its name."""
     spelt: list[str] = []
     for spelling in names:
         name, at, setting = spelling.partition("@") if kind in ("method", "attack") else (spelling, "", "")
         if name == ALL:
             spelt.extend(found + at + setting for found in registry.working(kind))
+        elif name == CORE and kind == "method":
+            spelt.extend(found + at + setting for found in core())
         elif name == POCKET and kind == "benchmark":
             spelt.extend(registry.working(kind, f"{POCKET}-"))
         else:
             spelt.append(registry.find(kind, name).name + at + setting)
     return tuple(dict.fromkeys(spelt))
+
+
+def core() -> tuple[str, ...]:
+    """Installed methods that declare themselves part of the core."""
+    return tuple(name for name in registry.working("method") if getattr(registry.load("method", name), "core", False))
+
+
+def _beyond_core(grid: Grid, names: Mapping[Kind, Sequence[str]]) -> tuple[str, ...]:
+    """A line that names what a grid of the core leaves out, so that nobody takes it for everything."""
+    taken = {spelt.partition("@")[0] for spelt in names["method"]}
+    rest = [name for name in registry.working("method") if name not in taken]
+    asked = any(spelt.partition("@")[0] == CORE for spelt in grid.methods)
+    return (
+        (f"Only the core methods run; not {', '.join(rest)}. `--methods all` runs them too.",) if asked and rest else ()
+    )
 
 
 def _controls(kind: Kind) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class GA(Training):
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "divergence"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2210.01504"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr",)

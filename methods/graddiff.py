@@ -48,6 +48,7 @@ class GradDiff(Balanced):
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "divergence"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2203.12817"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight")

@@ -58,6 +58,7 @@ class NPO(Balanced):
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "preference"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2404.05868"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")

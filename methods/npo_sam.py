@@ -95,6 +95,7 @@ class NPOSAM(Balanced):
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "weight-space"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2502.05374"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")

@@ -79,6 +79,7 @@ class RMU(Paired):
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "representation"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2403.03218"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "adaptive")

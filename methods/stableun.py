@@ -211,6 +211,7 @@ class StableUN(Paired):
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "weight-space"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2509.20230"
     fidelity: ClassVar[Fidelity] = "approximate"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")

@@ -44,6 +44,8 @@ def _tunable(grid: Grid, omitted: list[str]) -> list[str]:
     """Methods by name; controls, and of ``all`` those that declare no search, are left out with a word."""
     found = []
     for name in expanded("method", grid.methods):
+        if "@" in name:
+            raise UserError(f"A search starts from a method's own setting. Write {name.partition('@')[0]} for {name}.")
         cls = component_class("method", name)
         if role_of(cls) != "method" or (ALL in grid.methods and not getattr(cls, "search", ())):
             omitted.append(f"{name}: nothing to tune.")

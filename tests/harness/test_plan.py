@@ -9,7 +9,7 @@ import pytest
 from harness.cell import RANGE_TEST_VERSION
 from harness.errors import UserError
 from harness.grid import Grid
-from harness.plan import Plan, make_plan
+from harness.plan import Plan, lacking, make_plan
 
 Install = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("fake_world")
@@ -139,3 +139,16 @@ def test_a_setting_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         planned({**settings, **setting})
+
+
+def test_the_core_is_what_methods_say_themselves_and_the_rest_is_named() -> None:
+    plan = make_plan(Grid(methods=("core",), attacks=("none",), benchmarks=("pocket-wmdp",)))
+    assert {planned.cell.method.name for planned in plan.cells} == {
+        "none", "reference", "ga", "graddiff", "npo", "npo_sam", "rmu", "stableun",
+    }  # fmt: skip
+    assert any("Only the core methods run; not " in line and "simnpo" in line for line in plan.omitted)
+
+
+def test_a_method_without_what_it_needs_is_left_out_with_the_reason() -> None:
+    assert lacking(type("M", (), {"needs": ("pairs",)}), ("auxiliary",)) == "solved questions that are never scored"
+    assert lacking(type("M", (), {"needs": ("pairs",)}), ("pairs",)) == ""
