@@ -26,8 +26,8 @@ class Grid(BaseModel):
     """What a human types.
 
     Attributes:
-        methods: Names, ``all`` or ``core``, each as it is or as ``name@setting`` (harness/settings.py). Controls are added by
-            themselves.
+        methods: Names, ``all`` or ``core``, each as it is or as ``name@setting`` (harness/settings.py). Controls are
+            added by themselves.
         attacks: Names, or ``all``. The empty attack is added by itself.
         benchmarks: Names, ``all``, or ``pocket`` (every benchmark whose name starts with ``pocket-``).
         engine: Name of the engine that scores, or ``auto``: the one that suits this machine.

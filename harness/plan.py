@@ -195,7 +195,7 @@ def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, .
 
 
 def expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
-    """Names with ``all``, ``core`` and ``pocket`` spelt out, each once, in the order given; ``@setting`` stays with its name."""
+    """Names with ``all``, ``core`` and ``pocket`` spelt out, each once, in order; ``@setting`` stays with its name."""
     spelt: list[str] = []
     for spelling in names:
         name, at, setting = spelling.partition("@") if kind in ("method", "attack") else (spelling, "", "")
