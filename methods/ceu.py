@@ -14,7 +14,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.api import LM, Corpora, Fidelity, param
-from harness.train import Balanced, Batch, retain_loss, sides, target_logits, trained, weigh
+from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
+    Balanced,
+    Batch,
+    retain_loss,
+    sides,
+    target_logits,
+    trained,
+    weigh,
+)
 
 
 def without_the_true_token(logits: Tensor, targets: Tensor) -> Tensor:
@@ -31,20 +41,15 @@ def without_the_true_token(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
     "forget_weight": 1.0,
     "retain_weight": 1.0,
     "retain": "kl",
-    "steps": 60,
-    "warmup": 10,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from the pocket setting and not tuned on them;
 documents are cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 

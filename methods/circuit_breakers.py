@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Batch,
     Frozen,
     Paired,
@@ -37,20 +39,15 @@ from harness.train import (
 )
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 2e-3,
-    "steps": 60,
-    "warmup": 10,
     "layers": (1, 2),
     "lora_rank": 0,
     "retain_end": 0.5,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
 
 BIO: Mapping[str, object] = {

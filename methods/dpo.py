@@ -17,7 +17,9 @@ from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, Item, Need, param
 from harness.train import (
+    POCKET_BUDGET,
     REFUSALS,
+    SMALL_BUDGET,
     Balanced,
     Batch,
     Solved,
@@ -67,19 +69,14 @@ def alternatives(items: Sequence[Item], *, seed: int) -> list[Item]:
 
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
-    "steps": 60,
-    "warmup": 10,
     "winner": "alternative",
     "retain": "kl",
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-wmdp and not tuned on them."""
 
 

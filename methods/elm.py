@@ -17,6 +17,8 @@ from torch import Tensor
 from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
     IGNORED,
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Balanced,
     Batch,
     blocks,
@@ -34,25 +36,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 1e-3,
-    "steps": 60,
-    "warmup": 10,
     "lora_rank": 0,
     "train_layers": (0, 1, 2, 3),
     "eta": 100.0,
     "forget_weight": 10.0,
     "retain": "kl",
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
 POCKET_MUSE: Mapping[str, object] = {**POCKET, "lr": 6e-4, "forget_weight": 1.0}
 """Likewise, on pocket-muse."""
 
-SMALL: Mapping[str, object] = {**POCKET_MUSE, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET_MUSE, **SMALL_BUDGET}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
 
 ZEPHYR: Mapping[str, object] = {"max_tokens": 175}

@@ -18,7 +18,9 @@ from torch.nn import functional
 
 from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
+    POCKET_BUDGET,
     REFUSALS,
+    SMALL_BUDGET,
     Balanced,
     Batch,
     Solved,
@@ -53,19 +55,14 @@ def preservation(refused: Tensor, answer: Tensor, *, beta: float) -> Tensor:
 
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 1.5e-3,
-    "steps": 60,
-    "warmup": 10,
     "forget_weight": 6.0,
     "retain": "kl",
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-wmdp and not tuned on them."""
 
 

@@ -12,24 +12,30 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.api import LM, Corpora, Fidelity, param
-from harness.train import Balanced, forget_preference, pad_id, retain_loss, rows, sides, trained, weigh
+from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
+    Balanced,
+    forget_preference,
+    pad_id,
+    retain_loss,
+    rows,
+    sides,
+    trained,
+    weigh,
+)
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
-    "steps": 60,
-    "warmup": 10,
     "beta": 0.1,
     "forget_weight": 0.3,
     "reduce": "mean",
     "retain": "kl",
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 

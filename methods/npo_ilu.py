@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
+    POCKET_BUDGET,
     Balanced,
     Batch,
     Term,
@@ -38,19 +39,14 @@ from harness.train import (
 )
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
-    "steps": 60,
-    "warmup": 10,
     "penalty": 0.03,
     "auxiliary_batch_size": 8,
     "beta": 0.1,
     "forget_weight": 0.3,
     "retain": "kl",
     "retain_weight": 1.0,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Balanced,
     Term,
     Vector,
@@ -31,23 +33,18 @@ from harness.train import (
 )
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
-    "steps": 60,
-    "warmup": 10,
     "average_from": 48,
     "average_every": 2,
     "beta": 0.1,
     "forget_weight": 0.3,
     "retain": "kl",
     "retain_weight": 1.0,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Carried over from the pocket, not tuned on small models; documents are cut to 512 tokens (docs/pocket_tuning.md)."""
 
 

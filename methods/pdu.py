@@ -14,6 +14,8 @@ from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Batch,
     Paired,
     Term,
@@ -42,20 +44,15 @@ def dual_ascent(multiplier: float, loss: float, *, bound: float, step: float) ->
 
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
     "epsilon_rel": 0.05,
     "lambda_init": 50.0,
     "dual_step": 50.0,
-    "steps": 60,
-    "warmup": 10,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from the pocket setting and not tuned on them;
 documents are cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 

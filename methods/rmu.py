@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Batch,
     Paired,
     Term,
@@ -38,22 +40,17 @@ MATRICES = (
 """All matrices of a block: down-projections alone did not forget at kept utility here (docs/pocket_tuning.md)."""
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 1e-3,
-    "steps": 60,
-    "warmup": 10,
     "layer": 1,
     "train_layers": (0, 1),
     "train_matrices": MATRICES,
     "adaptive": 6.0,
     "alpha": 200.0,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Chosen on dev items: docs/pocket_tuning.md."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 

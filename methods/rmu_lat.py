@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Batch,
     Paired,
     Term,
@@ -44,9 +46,8 @@ MATRICES = (
 """All matrices of a block, as for RMU on the pocket world."""
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 2e-3,
-    "steps": 60,
-    "warmup": 10,
     "layer": 1,
     "attack_layer": 0,
     "train_layers": (0, 1),
@@ -55,14 +56,10 @@ POCKET: Mapping[str, object] = {
     "alpha": 20.0,
     "epsilon": 1.0,
     "inner_steps": 8,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
+    POCKET_BUDGET,
+    SMALL_BUDGET,
     Balanced,
     Batch,
     negative_preference,
@@ -40,20 +42,15 @@ def margin_preference(nll: Tensor, *, beta: float, delta: float) -> Tensor:
 
 
 POCKET: Mapping[str, object] = {
+    **POCKET_BUDGET,
     "lr": 6e-4,
     "beta": 0.1,
     "forget_weight": 0.3,
     "retain": "kl",
-    "steps": 60,
-    "warmup": 10,
-    "batch_size": 8,
-    "retain_batch_size": 16,
-    "max_tokens": 160,
-    "accumulation": 2,
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
-SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from the pocket setting and not tuned on them;
 documents are cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 

@@ -26,9 +26,10 @@ class Method(Protocol):
 
     Optional class attributes: ``family`` (a word for the board), ``citation`` (arXiv id), ``fidelity``, ``role``
     (``original`` and ``reference`` are the controls that every grid has), ``needs`` (parts of the corpora without which
-    it cannot run), ``core`` (True if it is one of the few that ``--methods core`` names), ``replaces`` (True if the result is a model class of its own), ``published`` (benchmark name ->
-    fields of the published setting that differ from the defaults), ``presets`` (the same for settings of our own, which
-    go before published ones) and ``search`` (fields that ``harness tune`` chooses).
+    it cannot run), ``core`` (True if it is one of the few that ``--methods core`` names), ``replaces`` (True if the
+    result is a model class of its own), ``published`` (benchmark name -> fields of the published setting that differ
+    from the defaults), ``presets`` (the same for settings of our own, which go before published ones) and ``search``
+    (fields that ``harness tune`` chooses).
     """
 
     version: ClassVar[int]

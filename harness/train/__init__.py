@@ -52,7 +52,7 @@ from harness.train.losses import (
 )
 from harness.train.pairs import REFUSALS, Solved, answered, encode_pairs, pad_pairs, pair_nll, pair_stream
 from harness.train.processes import summed
-from harness.train.settings import Balanced, Paired, Training
+from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.trained import trained
 from harness.train.tuning import Recipe, finetuned
 from harness.train.unlearning import Loss, Sides, assemble, sides, weigh
@@ -82,7 +82,9 @@ from harness.train.weights import linear_maps, restored
 
 __all__ = [
     "IGNORED",
+    "POCKET_BUDGET",
     "REFUSALS",
+    "SMALL_BUDGET",
     "Balanced",
     "Batch",
     "Frozen",

@@ -5,10 +5,24 @@ A method inherits them and states again only what its paper sets, with the sourc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.api import param
+
+POCKET_BUDGET: Mapping[str, object] = {
+    "steps": 60,
+    "warmup": 10,
+    "batch_size": 8,
+    "retain_batch_size": 16,
+    "max_tokens": 160,
+    "accumulation": 2,
+}
+"""What a method spends on a pocket benchmark: equal for most that read both corpora, so that rows differ by method."""
+
+SMALL_BUDGET: Mapping[str, object] = {"max_tokens": 512, "batch_size": 4, "retain_batch_size": 4}
+"""What differs for models below 1e9 parameters on real records, whose documents are longer."""
 
 
 @dataclass(frozen=True)
