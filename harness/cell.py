@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from harness.api import STRICT
 
@@ -34,25 +34,51 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Match:
+    """Where a model stands that was moved along the line from the original to the unlearned one (harness/matching.py).
+
+    Attributes:
+        axis: What is made equal for all methods: K(0) (``forget``) or u (``utility``), on dev items.
+        level: The value it is brought to.
+        version: Of the rule.
+    """
+
+    axis: Literal["forget", "utility"]
+    level: float
+    version: int = 1
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    @property
+    def words(self) -> str:
+        """Name for a line or a heading."""
+        return f"{'K(0)' if self.axis == 'forget' else 'u'} = {self.level:g}"
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One square of the grid."""
+    """One square of the grid; with a match, of the unlearned model at that place instead of as it is."""
 
     benchmark: Spec
     method: Spec
     attack: Spec
     engine: Spec
     seed: int
+    match: Match | None = None
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     @property
     def id(self) -> str:
         """Digest of the whole specification."""
-        return digest(asdict(self))
+        said = asdict(self)
+        if self.match is None:
+            del said["match"]  # cells were named before there were matches
+        return digest(said)
 
     @property
     def unlearn_id(self) -> str:
-        """Digest of what decides the unlearned weights; shared by every attack on them."""
+        """Digest of what decides the unlearned weights; shared by every attack on them, matched or not."""
         return digest({"benchmark": asdict(self.benchmark), "method": asdict(self.method), "seed": self.seed})
 
 

@@ -123,6 +123,7 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     data_root: flag.DataRoot = None,
     utility: flag.Utility = None,
     tuned: flag.Tuned = None,
+    match: flag.Matching = None,
     results: flag.Results = Path("results/local"),
     workers: flag.Workers = None,
 ) -> None:
@@ -133,7 +134,7 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
-    typed |= {"utility": utility, "tuned": tuned}
+    typed |= {"utility": utility, "tuned": tuned, "match": match}
     planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
     seen = preview(planned, Store(results), workers=workers_of(Means(workers=workers)))
     print_table(("benchmark", "method", "attack", "seed", "state"), seen.rows)
@@ -155,6 +156,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     data_root: flag.DataRoot = None,
     utility: flag.Utility = None,
     tuned: flag.Tuned = None,
+    match: flag.Matching = None,
     results: flag.Results = Path("results/local"),
     site: flag.Site = Path("site"),
     workers: flag.Workers = None,
@@ -169,7 +171,7 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     from harness.places import require_writable
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
-    typed |= {"utility": utility, "tuned": tuned}
+    typed |= {"utility": utility, "tuned": tuned, "match": match}
     try:
         from harness.means import Means
         from harness.plan import Planned

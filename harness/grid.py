@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness import registry
+from harness.cell import Match
 from harness.contract import ALL, AUTO, POCKET
 from harness.errors import UserError
 from harness.registry import KINDS, Kind
@@ -17,6 +19,10 @@ from harness.registry import KINDS, Kind
 MOST_SEEDS = 10_000
 LARGEST_SEED = 2**32 - 1
 """What every library's generator accepts."""
+LEVELS: Mapping[Literal["forget", "utility"], float] = {"forget": 0.25, "utility": 0.95}
+"""Where matched models are compared if no level is typed: at the board's gate for K(0), and at little lost utility."""
+AS_IS = "off"
+MATCHES = f"write {AS_IS}, forget, utility, or a level such as forget=0.2, between 0 and 1"
 SEEDS = "give a number of seeds (3 means 0, 1, 2) or a list such as 0,5"
 
 Overrides = Mapping[tuple[Kind, str], Mapping[str, object]]
@@ -34,6 +40,8 @@ class Grid(BaseModel):
         seeds: A number of seeds (3 means 0, 1, 2) or a list of them.
         utility: lm-eval tasks that measure utility, on every chosen benchmark that lets them be chosen; empty: its own.
         tuned: Folder of tuned settings, as ``harness tune`` writes them, that go before those that ship; empty: none.
+        match: Where unlearned models are measured: ``off`` (as they are), ``forget`` or ``utility`` (brought to a
+            common K(0) or u, harness/matching.py), each with ``=level`` or at :data:`LEVELS`.
         overrides: ``kind.name.field`` -> value; spelt ``set`` in TOML, where tables may be nested.
     """
 
@@ -46,9 +54,10 @@ class Grid(BaseModel):
     seeds: tuple[int, ...] = (0,)
     utility: tuple[str, ...] = ()
     tuned: str = ""
+    match: tuple[str, ...] = (AS_IS,)
     overrides: Mapping[str, Any] = Field(default_factory=dict, alias="set")
 
-    @field_validator("methods", "attacks", "benchmarks", "utility", mode="before")
+    @field_validator("methods", "attacks", "benchmarks", "utility", "match", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -109,6 +118,32 @@ def overrides_of(grid: Grid) -> Overrides:
         kind, name, field = _split(key)
         found.setdefault((kind, name), {})[field] = value
     return found
+
+
+def matches_of(grid: Grid) -> tuple[Match | None, ...]:
+    """Where unlearned models are measured, None for as they are.
+
+    Raises:
+        UserError: A text that names no such place, or none at all.
+    """
+    found = tuple(dict.fromkeys(_match(spelt) for spelt in grid.match))
+    if not found:
+        raise UserError(f"The grid's match is empty: {MATCHES}.")
+    return found
+
+
+def _match(spelt: str) -> Match | None:
+    if spelt == AS_IS:
+        return None
+    typed, equals, number = spelt.partition("=")
+    axis = next((axis for axis in LEVELS if axis == typed), None)
+    try:
+        level = float(number) if equals else LEVELS[axis] if axis else math.nan
+    except ValueError:
+        level = math.nan
+    if axis is None or not 0 < level < 1:
+        raise UserError(f"The grid's match '{spelt}' is no place to measure at: {MATCHES}.")
+    return Match(axis, level)
 
 
 def _split(key: str) -> tuple[Kind, str, str]:

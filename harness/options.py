@@ -33,6 +33,14 @@ Model = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.
 DataRoot = Annotated[str | None, typer.Option(help="Short for --set benchmark.NAME.data_root=... likewise.")]
 Utility = Annotated[str | None, typer.Option(help="lm-eval tasks that measure utility, such as mmlu,gsm8k.")]
 Tuned = Annotated[str | None, typer.Option(help="Folder of `harness tune`; what is there goes before what ships.")]
+Matching = Annotated[
+    str | None,
+    typer.Option(
+        "--match",
+        help="Where models are measured: off (as they are; default), forget (at K(0) = 0.25), utility (at u = 0.95), "
+        "or a level such as forget=0.2; several with commas.",
+    ),
+]
 Results = Annotated[Path, typer.Option(help="Folder of records; a run continues what it finds there.")]
 Site = Annotated[Path, typer.Option(help="Folder that the leaderboard is rendered into.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")]

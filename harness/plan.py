@@ -14,12 +14,12 @@ from typing import Any
 
 from harness import registry
 from harness.api import Benchmark, Need
-from harness.cell import Cell, Spec, Value
+from harness.cell import Cell, Match, Spec, Value
 from harness.components import benchmark_spec, build, made, preset_of, role_of, runtime_of, spec_of
 from harness.contract import ALL, AUTO, CORE, POCKET
 from harness.engines import suitable
 from harness.errors import UserError
-from harness.grid import Grid, Overrides, overrides_of, read_grid
+from harness.grid import Grid, Overrides, matches_of, overrides_of, read_grid
 from harness.registry import KINDS, Kind
 from harness.sequence import earlier
 from harness.settings import setting_of
@@ -58,7 +58,8 @@ class Planned:
     def label(self) -> str:
         """Name for a progress line."""
         cell = self.cell
-        return f"{cell.benchmark.name} · {cell.method.name} · {cell.attack.name} · seed {cell.seed}"
+        matched = f" at {cell.match.words}" if cell.match else ""
+        return f"{cell.benchmark.name} · {cell.method.name}{matched} · {cell.attack.name} · seed {cell.seed}"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,10 @@ def make_plan(grid: Grid) -> Plan:
     _refuse_idle(overrides, completed)
     tuned = Path(grid.tuned) if grid.tuned else None
     squares = [_Square(benchmark, completed, overrides, tuned) for benchmark in names["benchmark"]]
-    omitted = (*_beyond_core(grid, completed), *(line for square in squares for line in square.omitted()))
+    lines = (line for square in squares for line in square.omitted(matches_of(grid)))
+    omitted = (*_beyond_core(grid, completed), *lines)
     added = tuple(f"{kind} {name}" for kind in controls for name in controls[kind] if name not in names[kind])
-    return Plan(_ordered([square.rows(grid.seeds) for square in squares]), added, omitted)
+    return Plan(_ordered([square.rows(grid.seeds, matches_of(grid)) for square in squares]), added, omitted)
 
 
 @dataclass(frozen=True)
@@ -136,17 +138,26 @@ class _Square:
         self._world = _Part(benchmark, benchmark_spec(name, benchmark), runtime_of(benchmark))  # reads data: goes last
         self._earlier = [spec for spec, _ in earlier(name, benchmark)]
 
-    def rows(self, seeds: Sequence[int]) -> list[list[Planned]]:
+    def rows(self, seeds: Sequence[int], matches: Sequence[Match | None]) -> list[list[Planned]]:
         """Cells that share their unlearned weights, row by row."""
         methods = [method for method in self._methods if not self._obstacle(method)]
         return [
-            [self._planned(method, attack, seed) for attack in self._attacks] for method in methods for seed in seeds
+            [
+                self._planned(method, attack, seed, match)
+                for match in matches_for(method.component, matches)
+                for attack in self._attacks
+            ]
+            for method in methods
+            for seed in seeds
         ]
 
-    def omitted(self) -> list[str]:
-        """Methods that cannot be on this benchmark, with the reason."""
+    def omitted(self, matches: Sequence[Match | None]) -> list[str]:
+        """Methods that cannot be on this benchmark, and those that cannot be matched, with the reason."""
         found = [(method.spec.name, self._obstacle(method)) for method in self._methods]
-        return [f"{self._name} · {method}: the benchmark has no {lack}." for method, lack in found if lack]
+        lines = [f"{self._name} · {method}: the benchmark has no {lack}." for method, lack in found if lack]
+        replaced = [m.spec.name for m in self._methods if getattr(m.component, "replaces", False) and any(matches)]
+        reason = "its model is of a class of its own, and no line leads to it from the original"
+        return lines + [f"{self._name} · {method}, matched: {reason}." for method in replaced]
 
     def _obstacle(self, method: _Part) -> str:
         """What a method needs and the benchmark does not have; empty if it can run."""
@@ -162,8 +173,8 @@ class _Square:
         setting = "set" if by_hand else chosen.name
         return _Part(component, spec_of(plain, component), runtime_of(component), setting)
 
-    def _planned(self, method: _Part, attack: _Part, seed: int) -> Planned:
-        cell = Cell(self._world.spec, method.spec, attack.spec, self._engine.spec, seed)
+    def _planned(self, method: _Part, attack: _Part, seed: int, match: Match | None) -> Planned:
+        cell = Cell(self._world.spec, method.spec, attack.spec, self._engine.spec, seed, match)
         runtime: dict[Kind, Mapping[str, Value]] = {
             "benchmark": self._world.runtime,
             "method": method.runtime,
@@ -173,6 +184,13 @@ class _Square:
         specs = self._earlier if role_of(method.component) != "reference" else []
         builds_on = tuple(replace(cell, benchmark=spec).unlearn_id for spec in specs)
         return Planned(cell, runtime, builds_on, method.setting)
+
+
+def matches_for(method: object, matches: Sequence[Match | None]) -> tuple[Match | None, ...]:
+    """Where the models of a method are wanted: controls as they are, others wherever a line leads."""
+    if role_of(method) != "method":
+        return (None,)
+    return tuple(match for match in matches if match is None or not getattr(method, "replaces", False))
 
 
 def lacking(method: object, offers: Sequence[Need]) -> str:

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from harness.api import BY_OTHER, STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
-from harness.cell import Cell, Spec, digest
+from harness.cell import Cell, Match, Spec, digest
 
-SCHEMA = 3
-READABLE = (1, 2, 3)
-"""Schema 1 had no remarks; 2 said neither which setting of a method it was nor what its steps and optimiser cost."""
+SCHEMA = 4
+READABLE = (1, 2, 3, 4)
+"""Schema 1 had no remarks; 2 said neither which setting of a method it was nor what its steps and optimiser cost; 3 had
+no matched models."""
 
 
 class RecordError(ValueError):
@@ -135,6 +136,7 @@ class Record:
         measurements: One per point of the attack, in the order it yielded them; empty if not applicable.
         not_applicable: Why the attack has no meaning on this benchmark; empty otherwise.
         reference_lr: Range-tested learning rate of the target that the attack's rates are multiples of.
+        share: How far the attacked model lies on the line from the original to the unlearned one; 1 unless matched.
     """
 
     schema: int
@@ -149,6 +151,7 @@ class Record:
     unlearn_cost: Cost
     attack_cost: Cost
     provenance: Provenance
+    share: float = 1.0
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -197,6 +200,7 @@ __all__ = [
     "Cell",
     "Cost",
     "Family",
+    "Match",
     "Measurement",
     "MethodCard",
     "Point",

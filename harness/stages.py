@@ -36,6 +36,7 @@ from harness.cost import Meter
 from harness.errors import UserError
 from harness.lm import load_lm
 from harness.locks import exclusive
+from harness.matching import matched_share, move
 from harness.plan import Planned
 from harness.provenance import provenance
 from harness.range_test import reference_lr
@@ -81,12 +82,14 @@ class Stages:
         benchmark, attack = parts["benchmark"], parts["attack"]
         data = self._attacker_data(planned, benchmark)  # first: its range test needs room for a model of its own
         made = self._unlearned(planned.cell, benchmark, parts["method"])
+        share, unmatched = self._matched(planned.cell, benchmark, parts["engine"], made.lm)
         stamp = provenance(
             [find(kind, getattr(planned.cell, kind).name) for kind in KINDS],
             device=made.lm.model.device,
             dtype=made.lm.model.dtype,
         )
-        seen = _attacked(made, attack, data, _Scorer(_scoring(benchmark, attack), parts["engine"], planned))
+        scorer = _Scorer(_scoring(benchmark, attack), parts["engine"], planned)
+        seen = _Seen((), unmatched, Cost()) if unmatched else _attacked(made.lm, attack, data, scorer)
         return Record(
             schema=SCHEMA,
             id=planned.id,
@@ -100,6 +103,7 @@ class Stages:
             unlearn_cost=made.cost,
             attack_cost=seen.cost,
             provenance=stamp,
+            share=share,
         )
 
     def _component(self, planned: Planned, kind: Kind) -> Any:  # noqa: ANN401 - whatever class the plugin provides
@@ -152,21 +156,46 @@ class Stages:
             raise UserError(f"{cell.benchmark.name} has no never-learned model. Leave this method out.")
         return load_lm(source)
 
+    def _matched(self, cell: Cell, benchmark: Benchmark, engine: Engine, lm: LM) -> tuple[float, str]:
+        """Put the model where the cell wants it.
+
+        Returns:
+            The share of its update at which it stands now, and why it cannot be matched: empty if it was.
+        """
+        if cell.match is None:
+            return 1.0, ""
+        match = cell.match
+
+        def search() -> dict[str, Any]:
+            try:
+                return {"share": matched_share(match, benchmark, engine, lm), "reason": ""}
+            except NotApplicable as error:
+                return {"share": 1.0, "reason": str(error)}
+
+        key = digest([cell.unlearn_id, dataclasses.asdict(match), dataclasses.asdict(cell.engine)])
+        found = _kept(self.scratch / "matched" / f"{key}.json", search)
+        if not found["reason"]:
+            move(lm, load_lm(benchmark.target()), found["share"])
+        return found["share"], found["reason"]
+
     def _attacker_data(self, planned: Planned, benchmark: Benchmark) -> AttackerData:
         """What attackers see, with the range-tested rate of this original model."""
         data = benchmark.attacker_data(1.0)
         rated = digest([RANGE_TEST_VERSION, dataclasses.asdict(planned.cell.benchmark)])
         path = self.scratch / "range" / f"{rated}.json"
-        with exclusive(path.with_suffix(".lock")):
-            if not path.exists():
-                _write_rate(path, self._reference_lr(benchmark, data))
-        return dataclasses.replace(data, reference_lr=json.loads(path.read_text(encoding="utf-8"))["reference_lr"])
+        found = _kept(path, lambda: {"reference_lr": self._reference_lr(benchmark, data)})
+        return dataclasses.replace(data, reference_lr=found["reference_lr"])
 
     def _reference_lr(self, benchmark: Benchmark, data: AttackerData) -> float:
         lm = load_lm(benchmark.target())
         seed_everything(RANGE_TEST_SEED)
         retain = benchmark.corpora().retain
-        return self.range_test(lm, unrelated=data.unrelated, utility=retain, seed=RANGE_TEST_SEED)
+        rate = self.range_test(lm, unrelated=data.unrelated, utility=retain, seed=RANGE_TEST_SEED)
+        if not (math.isfinite(rate) and rate > 0):
+            raise UserError(
+                f"The range test gave a learning rate of {rate}. The original model cannot be trained; check it."
+            )
+        return rate
 
 
 def seed_everything(seed: int) -> None:
@@ -213,9 +242,9 @@ def _scoring(benchmark: Benchmark, attack: Attack) -> Evaluate:
     return whole if attack.family == "none" else attacked
 
 
-def _attacked(made: Unlearned, attack: Attack, data: AttackerData, scorer: _Scorer) -> _Seen:
+def _attacked(lm: LM, attack: Attack, data: AttackerData, scorer: _Scorer) -> _Seen:
     """Run the attack and score the model at every point it yields; the clock stands still while scoring."""
-    lm, cell = made.lm, scorer.planned.cell
+    cell = scorer.planned.cell
     measurements: list[Measurement] = []
     reason = ""
     seed_everything(cell.seed)
@@ -233,11 +262,11 @@ def _attacked(made: Unlearned, attack: Attack, data: AttackerData, scorer: _Scor
     return _Seen(tuple(measurements), reason, meter.cost())
 
 
-def _write_rate(path: Path, rate: float) -> None:
-    if not (math.isfinite(rate) and rate > 0):
-        raise UserError(
-            f"The range test gave a learning rate of {rate}. The original model cannot be trained; check it."
-        )
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"reference_lr": rate}), encoding="utf-8")
-    partial.replace(path)
+def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a file of scratch says, made first if there is none; of several workers one makes it."""
+    with exclusive(path.with_suffix(".lock")):
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps(make()), encoding="utf-8")
+            partial.replace(path)
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.record import AttackCard, BenchmarkCard, Cost, Family, Measurement, MethodCard, Record, Spec
+from harness.record import AttackCard, BenchmarkCard, Cost, Family, Match, Measurement, MethodCard, Record, Spec
 from leaderboard.curves import Curve
 from leaderboard.knowledge import Crossing, Scale, mean
 from leaderboard.labels import Label
@@ -104,6 +104,7 @@ class Row:
         gaps: What is missing, in words.
         remarks: Edge cases worth a word beside K(0).
         costs: Cost of unlearning, by seed.
+        shares: At which share of its update the model stands, by seed.
     """
 
     key: str
@@ -123,17 +124,20 @@ class Row:
     gaps: tuple[str, ...]
     remarks: tuple[str, ...]
     costs: Mapping[int, Cost]
+    shares: Mapping[int, float]
 
 
 @dataclass(frozen=True)
 class Board:
-    """All rows measured on one benchmark by one engine.
+    """All rows measured on one benchmark by one engine, at one place between the original and the unlearned models.
 
     Attributes:
         variant: What sets this board apart from others of the same benchmark on this page; empty if nothing must.
         served: The engine that scored it and the dtype it served, in words.
         has_original: Whether the original model was measured before attack, without which K and u are undefined.
         references: The never-learned model before attack, once per seed.
+        match: What was made equal for all methods; None if each is as it ended.
+        unmatched: Methods that cannot be brought there, each with the reason.
     """
 
     key: str
@@ -148,6 +152,8 @@ class Board:
     records: tuple[Record, ...]
     has_original: bool
     references: tuple[Measurement, ...]
+    match: Match | None = None
+    unmatched: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_knowledge(self) -> bool:

@@ -7,13 +7,14 @@ Missing may only hurt: a gap bars a row from the ranking and never improves a nu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from harness.record import BenchmarkCard, Cost, Measurement, MethodCard, Record, digest, dumps
+from harness.record import BenchmarkCard, Cost, Match, Measurement, MethodCard, Record, digest
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
+from leaderboard.groups import compared, distinct, nowhere
 from leaderboard.knowledge import Ruler, Value, mean, scale_of, select, value_of
-from leaderboard.labels import Label, key_of, labels_of, order_of, served_of
+from leaderboard.labels import Label, key_of, labels_of, served_of
 
 UTILITY_GATE = 0.90
 FORGET_GATE = 0.25
@@ -30,38 +31,21 @@ class _Context:
     required: frozenset[str]
     controls: Mapping[tuple[str, int], Record]
     labels: Mapping[str, Label]
+    match: Match | None
 
 
 def boards_of(records: Iterable[Record]) -> tuple[Board, ...]:
-    """One board per benchmark and engine specification, in order of name; a record given twice counts once."""
-    copies: dict[str, list[Record]] = {}
-    for record in records:
-        copies.setdefault(record.id, []).append(record)
-    distinct = [_newest(copies[key]) for key in sorted(copies)]
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in distinct:
-        cell = record.cell
-        groups.setdefault((key_of(cell.benchmark), key_of(cell.engine)), []).append(record)
-    benchmarks = labels_of([r.cell.benchmark for r in distinct])
-    engines = served_of(distinct)
-    apart = len(engines) > 1
+    """One board per benchmark, engine specification and match, in order of name; a record given twice counts once."""
+    found = distinct(records)
+    benchmarks = labels_of([r.cell.benchmark for r in found])
+    engines = served_of(found)
     return tuple(
-        _board(group, benchmarks[key], engines[engine], apart=apart)
-        for (key, engine), group in sorted(groups.items(), key=lambda pair: _place(pair[1][0]))
+        _board(group, match, benchmarks[key], engines[engine], apart=len(engines) > 1)
+        for key, engine, match, group in compared(found)
     )
 
 
-def _place(record: Record) -> tuple[object, ...]:
-    """Where a board stands on the page."""
-    return *order_of(record.cell.benchmark), *order_of(record.cell.engine)
-
-
-def _newest(copies: Sequence[Record]) -> Record:
-    """One of several records of the same cell, whatever their order."""
-    return copies[0] if len(copies) == 1 else max(copies, key=lambda r: (r.provenance.started, dumps(r)))
-
-
-def _board(records: list[Record], benchmark: Label, served: str, *, apart: bool) -> Board:
+def _board(records: list[Record], match: Match | None, benchmark: Label, served: str, *, apart: bool) -> Board:
     cell = records[0].cell
     originals = _before(_controls(records, "original"))
     reference_records = _controls(records, "reference")
@@ -77,14 +61,17 @@ def _board(records: list[Record], benchmark: Label, served: str, *, apart: bool)
         ),
         controls={(key_of(r.cell.attack), r.cell.seed): r for r in reference_records if r.measurements},
         labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
+        match=match,
     )
     by_method: dict[str, list[Record]] = {}
     for record in records:
         by_method.setdefault(key_of(record.cell.method), []).append(record)
-    rows = sorted((_row(group, context) for group in by_method.values()), key=_order)
+    unmatched = {key: reason for key, group in by_method.items() if match and (reason := nowhere(group))}
+    rows = sorted((_row(group, context) for key, group in by_method.items() if key not in unmatched), key=_order)
+    apart_by = (benchmark.variant, served if apart else "", f"matched at {match.words}" if match else "")
     return Board(
-        key=digest([key_of(cell.benchmark), key_of(cell.engine)]),
-        variant=", ".join(part for part in (benchmark.variant, served if apart else "") if part),
+        key=digest([key_of(cell.benchmark), key_of(cell.engine), *([asdict(match)] if match else [])]),
+        variant=", ".join(part for part in apart_by if part),
         served=served,
         benchmark=cell.benchmark,
         engine=cell.engine,
@@ -95,6 +82,8 @@ def _board(records: list[Record], benchmark: Label, served: str, *, apart: bool)
         records=tuple(records),
         has_original=bool(originals),
         references=references,
+        match=match,
+        unmatched=tuple(sorted((context.labels[key].text, reason) for key, reason in unmatched.items())),
     )
 
 
@@ -147,7 +136,7 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         spec=first.cell.method,
         card=first.method,
         seeds=seeds,
-        section=_section(first.method, k_before, utility, gaps),
+        section=_section(first.method, k_before, utility, gaps, context.match),
         before=before,
         k_before=k_before,
         utility=utility,
@@ -159,6 +148,7 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         gaps=gaps,
         remarks=tuple(_remarks(before, context.ruler)) if first.method.role == "method" else (),
         costs=_costs(records),
+        shares={r.cell.seed: r.share for r in sorted(records, key=lambda r: r.cell.seed) if r.measurements},
     )
 
 
@@ -240,13 +230,16 @@ def _missing_seeds(what: str, seeds: Sequence[int], found: set[int]) -> Iterator
         yield f"{what} (seed {', '.join(str(seed) for seed in missing)})"
 
 
-def _section(card: MethodCard, k_before: float | None, utility: float | None, gaps: Sequence[str]) -> Section:
-    """Controls first, then the gates in their order: utility, forgetting, completeness."""
+def _section(
+    card: MethodCard, k_before: float | None, utility: float | None, gaps: Sequence[str], match: Match | None
+) -> Section:
+    """Controls first, then the gates in their order: utility, forgetting (unless it was made equal), completeness."""
     if card.role != "method":
         return "reference"
     if utility is not None and utility < UTILITY_GATE - _ROUNDING:
         return "below_utility"
-    if utility is not None and k_before is not None and k_before > FORGET_GATE + _ROUNDING:
+    gated = match is None or match.axis != "forget"
+    if gated and utility is not None and k_before is not None and k_before > FORGET_GATE + _ROUNDING:
         return "not_unlearned"
     return "incomplete" if gaps or utility is None or k_before is None else "ranked"
 

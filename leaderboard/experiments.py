@@ -110,7 +110,7 @@ def experiments_of(tables: Sequence[Table]) -> tuple[Experiment, ...]:
 
 def _answers(question: Question, tables: Sequence[Table]) -> list[Experiment]:
     groups: dict[str, list[tuple[int, Table]]] = {}
-    for table in tables:
+    for table in (table for table in tables if table.board.match is None):
         step = _step(table.board.benchmark.params.get(question.parameter))
         if step:
             groups.setdefault(_rest_of(table.board, question), []).append((step, table))

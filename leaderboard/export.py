@@ -79,6 +79,9 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         "seeds": " ".join(str(seed) for seed in row.seeds),
         "missing": "; ".join(row.gaps),
         "remarks": "; ".join(row.remarks),
+        "share": " ".join(str(share) for share in row.shares.values())
+        if table.board.match and row.card.role == "method"
+        else None,
         "cost_ratio": line.cost_ratio,
         "seconds": cost.seconds if cost else None,
         "steps": cost.steps if cost else None,
@@ -159,6 +162,8 @@ def to_json(table: Table) -> str:
         "draws": table.draws,
         "detectable_difference": table.detectable,
         "engine": board.served,
+        "match": asdict(board.match) if board.match else None,
+        "unmatched": [{"method": method, "reason": reason} for method, reason in board.unmatched],
         "ranked": table.ranked,
         "not_applicable": [{"metric": name, "reason": reason} for name, reason in metric_gaps(board)],
         "unusable_scores": dict(board.scale.unusable),
@@ -178,6 +183,7 @@ def _stamp(table: Table) -> dict[str, Cell]:
     return {
         "benchmark": board.benchmark.name,
         "board": board.variant,
+        "match": board.match.words if board.match else "off",
         "scale": board.card.scale,
         "notice": board.notice,
     }

@@ -77,7 +77,20 @@ class BoardPage:
     @property
     def columns(self) -> int:
         """Columns of the main table."""
-        return _FIXED_COLUMNS + len(self.table.families) + 2 * self.relearns + len(self.leaks)
+        fixed = _FIXED_COLUMNS + (self.board.match is not None)
+        return fixed + len(self.table.families) + 2 * self.relearns + len(self.leaks)
+
+    @property
+    def matched(self) -> str:
+        """Where the models of a matched board stand; empty on others."""
+        match = self.board.match
+        if match is None:
+            return ""
+        if match.axis == "forget":
+            place = f"the first point at which at most {percent(match.level)} % of the knowledge is left"
+        else:
+            place = f"the last point that keeps at least {percent(match.level)} % of the utility"
+        return f"Not the models that the methods made: {place}, on dev items, on the way from the original to each."
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -111,6 +111,7 @@ def environment() -> Environment:
         "seconds": spelling.seconds,
         "signed": spelling.signed,
         "settings": _settings,
+        "shares": spelling.shares,
         "spread": spelling.spread,
         "stop": _stop,
         "tint": tint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from leaderboard.knowledge import Crossing
 from leaderboard.table import Estimate, Line
@@ -46,6 +47,12 @@ def tokens(crossing: Crossing | None) -> str:
     """T50 in forget tokens, with the sign that says it is a bound."""
     signs = {"exact": "", "at_most": "\N{LESS-THAN OR EQUAL TO} ", "more_than": "> "}
     return NOTHING if crossing is None else signs[crossing.bound] + number(crossing.tokens, 0)
+
+
+def shares(by_seed: Mapping[int, float]) -> str:
+    """Shares of an update, lowest and highest over seeds."""
+    low, high = number(min(by_seed.values()), 2), number(max(by_seed.values()), 2)
+    return low if low == high else f"{low} to {high}"
 
 
 def ratio(value: float | None) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 from harness.api import LM, Attack, Benchmark, Engine, Method, Prompts, Selection
 from harness.lm import load_lm
 from harness.range_test import reference_lr
+from harness.ruler import Ruler, Scores
 from harness.stages import RANGE_TEST_SEED, seed_everything
 from harness.train import restored
-from harness.tuning.ruler import Ruler, Scores
 from harness.unlearned import require_finite
 
 

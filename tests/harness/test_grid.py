@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cell import Match
 from harness.errors import UserError
-from harness.grid import Grid, overrides_of, read_grid
+from harness.grid import Grid, matches_of, overrides_of, read_grid
 
 
 def grid_file(folder: Path, text: str) -> Path:
@@ -93,3 +94,19 @@ def test_a_grid_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Pa
     path.write_bytes(b"# caf\xe9\nseeds = 2\n")
     with pytest.raises(UserError, match=r"cannot be decoded\. Save it as UTF-8"):
         read_grid(path, {})
+
+
+@pytest.mark.parametrize("typed", ["forgot", "forget=", "forget=2", "utility=x", "off=1", "forget=nan", "u"])
+def test_a_match_that_is_no_place_is_refused(typed: str) -> None:
+    with pytest.raises(UserError, match=r"no place to measure at: write off, forget, utility, or a level"):
+        matches_of(read_grid(None, {"match": typed}))
+
+
+def test_a_match_has_a_level_of_its_own_or_the_usual_one() -> None:
+    found = matches_of(read_grid(None, {"match": "off,forget,utility=0.9,forget=0.25"}))
+    assert found == (None, Match("forget", 0.25), Match("utility", 0.9))
+
+
+def test_an_empty_match_is_refused() -> None:
+    with pytest.raises(UserError, match="match is empty"):
+        matches_of(read_grid(None, {"match": ","}))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_world import Nudge
 
 from harness.cell import RANGE_TEST_VERSION
 from harness.errors import UserError
@@ -152,3 +153,25 @@ def test_the_core_is_what_methods_say_themselves_and_the_rest_is_named() -> None
 def test_a_method_without_what_it_needs_is_left_out_with_the_reason() -> None:
     assert lacking(type("M", (), {"needs": ("pairs",)}), ("auxiliary",)) == "solved questions that are never scored"
     assert lacking(type("M", (), {"needs": ("pairs",)}), ("pairs",)) == ""
+
+
+def test_methods_are_matched_and_controls_are_not(settings: dict[str, object]) -> None:
+    cells = [item.cell for item in planned(settings, match=("off", "forget", "utility=0.9")).cells]
+    places = {(cell.method.name, cell.match.words if cell.match else "off") for cell in cells}
+    assert places == {
+        ("none", "off"),
+        ("reference", "off"),
+        ("nudge", "off"),
+        ("nudge", "K(0) = 0.25"),
+        ("nudge", "u = 0.9"),
+    }
+    assert len({cell.unlearn_id for cell in cells if cell.method.name == "nudge"}) == 1
+
+
+def test_no_line_leads_to_a_model_of_another_class(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Nudge, "replaces", True, raising=False)
+    plan = planned(settings, match=("off", "forget"))
+    assert all(item.cell.match is None for item in plan.cells)
+    assert any("fake-bench · nudge, matched: its model is of a class of its own" in line for line in plan.omitted)

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 
 from harness.api import Score, param
 from harness.errors import UserError
+from harness.ruler import Ruler
 from harness.tuning.presets import write_setting
-from harness.tuning.ruler import Ruler
 from harness.tuning.space import WIDTH, space_of
 from harness.tuning.study import Discipline, Study, chosen, closest
 from harness.tuning.trial import Judged

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from synthetic import CARD, controls, demo, record, stop
 
-from harness.record import BenchmarkCard, Record, Spec
+from harness.record import BenchmarkCard, Match, Record, Spec
 from leaderboard.board import Board, Row
 from leaderboard.derive import boards_of
 from leaderboard.knowledge import Crossing
+
+AT_QUARTER = Match("forget", 0.25)
 
 
 def board(*records: Record) -> Board:
@@ -208,3 +210,45 @@ def test_an_attack_that_is_not_applicable_on_one_seed_excuses_no_other_seed() ->
     excused = record(attack="relearn", family="relearn", not_applicable="no text", seed=0)
     found = row([*controls(), *before, elsewhere, excused])
     assert (found.section, found.gaps) == ("incomplete", ("relearn (seed 1)",))
+
+
+def matched(made: Record, match: Match = AT_QUARTER, share: float = 0.5) -> Record:
+    cell = replace(made.cell, match=match)
+    return replace(made, cell=cell, id=cell.id, share=share)
+
+
+def test_matched_models_have_a_board_of_their_own_with_the_controls() -> None:
+    reteach = {"relearn": ("relearn", [stop(0.0, budget=0), stop(0.1, budget=50)])}
+    extra = controls({"round": ("edit", [stop(0.0)])})[2:]
+    here = [matched(record(stops=[stop(0.27)])), matched(attacked(0.6))]
+    as_is, at_quarter = boards_of([*controls(reteach), *extra, record(stops=[stop(0.05)]), attacked(0.4), *here])
+    assert (as_is.match, at_quarter.match) == (None, AT_QUARTER)
+    (there,) = [r for r in at_quarter.rows if r.card.role == "method"]
+    assert (there.k_before, there.k_star, there.shares) == (0.27, 0.6, {0: 0.5})
+    assert (
+        there.section == "ranked"
+    )  # K(0) was made equal, so its gate does not bar it; nor does an attack not met there
+    assert [a.spec.name for a in at_quarter.attacks] == ["relearn"]
+    assert {r.label.name for r in at_quarter.rows} == {"original", "never", "alpha"}
+    assert [r.k_star for r in as_is.rows if r.label.name == "alpha"] == [0.4]
+    assert at_quarter.variant == "matched at K(0) = 0.25"
+
+
+def test_a_method_that_cannot_be_matched_is_named_with_the_reason() -> None:
+    nowhere = [matched(replace(r, not_applicable="K stays up")) for r in (record("lazy"), record("lazy", seed=1))]
+    (_, at_quarter) = boards_of([*controls(), record(stops=[stop(0.1)]), matched(record(stops=[stop(0.25)])), *nowhere])
+    assert at_quarter.unmatched == (("lazy", "K stays up"),)
+    assert "lazy" not in {r.label.name for r in at_quarter.rows}
+
+
+def test_a_seed_that_cannot_be_matched_is_a_gap() -> None:
+    one = matched(replace(record(seed=1), not_applicable="K stays up"))
+    (only,) = boards_of([*controls(), matched(record(stops=[stop(0.25)])), one])
+    (there,) = [r for r in only.rows if r.label.name == "alpha"]
+    assert (there.section, there.gaps) == ("incomplete", ("the measurement before attack (seed 1)",))
+
+
+def test_matched_utility_keeps_the_gate_on_forgetting() -> None:
+    high = matched(record(stops=[stop(0.6, 0.95)]), Match("utility", 0.95))
+    (only,) = boards_of([*controls(), high])
+    assert [r.section for r in only.rows if r.label.name == "alpha"] == ["not_unlearned"]

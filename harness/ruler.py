@@ -1,4 +1,7 @@
-"""What a trial is judged by: residual knowledge and kept utility between the original and the never-learned model."""
+"""Residual knowledge and kept utility of one evaluation, between the original and the never-learned model.
+
+For what is decided while something runs; the numbers of a board come from records (leaderboard/knowledge.py).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Ruler:
         """Refuse ends between which nothing can be told."""
         if not self._spans("forget") or not self._spans("utility"):
             raise UserError(
-                "No headline dev score has room between the original model and its floor, so no setting can be judged. "
+                "No headline dev score has room between the original model and its floor, so nothing can be judged. "
                 "Check the benchmark's models with `harness run --methods none,reference`."
             )
 

@@ -1,0 +1,57 @@
+"""Which records are compared with each other: those of one benchmark, one engine and one match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.record import Match, Record, dumps
+from leaderboard.labels import key_of, order_of
+
+
+def distinct(records: Iterable[Record]) -> list[Record]:
+    """Every cell once, in order of id."""
+    copies: dict[str, list[Record]] = {}
+    for record in records:
+        copies.setdefault(record.id, []).append(record)
+    return [_newest(copies[key]) for key in sorted(copies)]
+
+
+def compared(records: Sequence[Record]) -> Iterator[tuple[str, str, Match | None, list[Record]]]:
+    """The records of each board with the keys of its benchmark and its engine, and its match, in the page's order."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        cell = record.cell
+        groups.setdefault((key_of(cell.benchmark), key_of(cell.engine)), []).append(record)
+    for (benchmark, engine), group in sorted(groups.items(), key=lambda pair: _place(pair[1][0])):
+        for match, part in _by_match(group):
+            yield benchmark, engine, match, part
+
+
+def nowhere(records: Sequence[Record]) -> str:
+    """Why a method could not be matched on any seed; empty if it could."""
+    before = [r for r in records if r.attack.family == "none"]
+    reasons = [r.not_applicable for r in before]
+    return reasons[0] if reasons and all(reasons) else ""
+
+
+def _by_match(records: Sequence[Record]) -> Iterator[tuple[Match | None, list[Record]]]:
+    """Models as they are first, then those at each common place, with the controls under the attacks they met there."""
+    plain = [r for r in records if r.cell.match is None]
+    controls = [r for r in plain if r.method.role != "method"]
+    matches = sorted({r.cell.match for r in records if r.cell.match}, key=lambda m: (m.axis, m.level, m.version))
+    if len(plain) > len(controls) or not matches:
+        yield None, plain
+    for match in matches:
+        here = [r for r in records if r.cell.match == match]
+        met = {key_of(r.cell.attack) for r in here}
+        yield match, [*here, *(r for r in controls if r.attack.family == "none" or key_of(r.cell.attack) in met)]
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Where a board stands on the page."""
+    return *order_of(record.cell.benchmark), *order_of(record.cell.engine)
+
+
+def _newest(copies: Sequence[Record]) -> Record:
+    """One of several records of the same cell, whatever their order."""
+    return copies[0] if len(copies) == 1 else max(copies, key=lambda r: (r.provenance.started, dumps(r)))
