@@ -23,6 +23,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from harness.record import Cost
+from harness.train.processes import summed
 from harness.train.vectors import VISIBLE
 
 STATUS = Path("/proc/self/status")
@@ -92,16 +93,20 @@ class Meter:
             self._start()
 
     def cost(self) -> Cost:
-        """What was spent while running, so far up to the last pause or the end."""
+        """What was spent while running, so far up to the last pause or the end; passes are those of all processes."""
         tally, depth = self._tally, self._depth
+
+        def everywhere(count: float) -> float:
+            return summed(count, device=self._device)
+
         return Cost(
             seconds=round(tally.seconds, 4),
             steps=tally.steps,
-            forwards=tally.layer_forwards / depth,
-            backwards=tally.layer_backwards / depth,
-            tokens=tally.tokens,
-            token_forwards=tally.layer_token_forwards / depth,
-            token_backwards=tally.layer_token_backwards / depth,
+            forwards=everywhere(tally.layer_forwards) / depth,
+            backwards=everywhere(tally.layer_backwards) / depth,
+            tokens=int(everywhere(tally.tokens)),
+            token_forwards=everywhere(tally.layer_token_forwards) / depth,
+            token_backwards=everywhere(tally.layer_token_backwards) / depth,
             peak_memory_bytes=tally.peak_bytes,
             step_seconds=round(statistics.median(after), 6) if (after := tally.between[WARM_STEPS:]) else 0.0,
             trained_parameters=tally.trained,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 from accelerate import PartialState
+from transformers.utils.logging import disable_progress_bar
 
 from harness.components import role_of
 from harness.plan import Plan, Planned
@@ -27,6 +28,7 @@ def prepare(plan: Plan, store: Store) -> Iterator[str]:
         plan: What `run` would execute; controls are left out, they cost nothing.
         store: Whose scratch keeps the weights.
     """
+    disable_progress_bar()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         PartialState(cpu=not torch.cuda.is_available())
     stages = Stages(store.scratch, run_id=f"prepare-{os.environ.get('TORCHELASTIC_RUN_ID', os.getpid())}")

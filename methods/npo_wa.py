@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, param
@@ -21,6 +20,7 @@ from harness.train import (
     Term,
     Vector,
     approach,
+    assign,
     descent,
     forget_preference,
     pad_id,
@@ -111,4 +111,4 @@ class NPOWA(Balanced):
             for updates in descent(params, step_gradient, steps=self.steps, lr=self.lr, warmup=self.warmup):
                 if updates >= self.average_from and (updates - self.average_from) % self.average_every == 0:
                     mean.take(params)
-            torch._foreach_copy_([param.detach() for param in params], list(mean.weights))
+            assign(params, mean.weights)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.train.adapters import ADAPTER, Adapter
+from harness.train.sharding import is_sharded, sharded_copy
 
 Module = TypeVar("Module", bound=nn.Module)
 Frozen = Callable[[Callable[[Any], Tensor]], Tensor]
@@ -33,7 +34,7 @@ def frozen(module: Module) -> Frozen:
 
 def frozen_copy(module: Module) -> Module:
     """A copy with today's weights that no gradient reaches."""
-    return copy.deepcopy(module).requires_grad_(False)
+    return (sharded_copy(module) if is_sharded(module) else copy.deepcopy(module)).requires_grad_(False)
 
 
 def _of_a_copy(module: nn.Module) -> Frozen:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from harness.errors import UserError
 from harness.train.data import Batch
 from harness.train.frozen import Frozen, frozen
+from harness.train.sharding import is_sharded
 from harness.train.weights import linear_maps
 
 if TYPE_CHECKING:
@@ -35,7 +37,17 @@ def blocks(model: PreTrainedModel, layers: Sequence[int]) -> tuple[int, ...]:
 
 
 def truncated(model: PreTrainedModel, layer: int) -> nn.Module:
-    """The same weights up to and including decoder block ``layer``, without the final norm and the head."""
+    """The same weights up to and including decoder block ``layer``, without the final norm and the head.
+
+    Raises:
+        ValueError: There is no such block.
+        UserError: The model is cut over processes, and only whole passes put its blocks together.
+    """
+    if is_sharded(model):
+        raise UserError(
+            "This method passes through a part of the model, which shard=true does not allow. Leave it out: such "
+            "methods train few weights."
+        )
     decoder = model.get_decoder()
     if not 0 <= layer < len(decoder.layers):
         raise ValueError(f"Layer {layer} does not exist: the model has layers 0 to {len(decoder.layers) - 1}.")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from harness.train.data import IGNORED, Batch
 from harness.train.processes import sum_in_place, summed
+from harness.train.sharding import are_cut
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -86,18 +87,24 @@ def total_gradient(params: Sequence[nn.Parameter], *terms: Term) -> list[Tensor]
         One tensor per parameter, the caller's to change.
     """
     wanted = list(params)
+    cut = are_cut(wanted)
     for param in wanted:
         param.grad = None
     for term in terms:
         shares = [float(term.unit(batch)) for batch in term.batches]
         whole = summed(sum(shares), device=wanted[0].device)
         for batch, share in zip(term.batches, shares, strict=True):
-            if share:
-                torch.autograd.backward(term.loss(batch) * (term.weight * share / whole), inputs=wanted)
+            if cut and not share:
+                raise ValueError("A micro-batch without target tokens cannot be passed through a model that is cut.")
+            if share:  # of a cut model the graph starts at whole weights, which no one could name as inputs
+                torch.autograd.backward(
+                    term.loss(batch) * (term.weight * share / whole), inputs=None if cut else wanted
+                )
     found = [torch.zeros_like(param) if param.grad is None else param.grad for param in wanted]
     for param in wanted:
         param.grad = None
-    sum_in_place(found)
+    if not cut:  # gradients of a cut model are summed on the way
+        sum_in_place(found)
     return found
 
 

@@ -41,6 +41,9 @@ class Training:
         "small step away.",
         choices=("fp32", "mixed", "bf16"),
     )
+    shard: bool = param(
+        False, "Whether processes that train together hold a part of the weights each (FSDP).", runtime=True
+    )
     accumulation: int = param(1, "Micro-batches per update.", ge=1, runtime=True)
 
 

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from harness.api import LM
+from harness.errors import UserError
 from harness.train.adapters import adapted, factors, merged
 from harness.train.loop import trainable
 from harness.train.settings import Training
+from harness.train.sharding import sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +35,16 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
 
     Yields:
         What the optimiser is to be given, tied weights once.
+
+    Raises:
+        UserError: A model is to be cut over processes, and adapters or a part of it are to train.
     """
+    if how.shard:
+        if how.lora_rank or only is not None:
+            raise UserError("shard=true is for training every weight: adapters, or a few maps, leave nothing to cut.")
+        with _cut(lm, how) as params:
+            yield params
+        return
     weights = trainable(lm.model)
     if not how.lora_rank:
         params = weights if only is None else [lm.model.get_submodule(name).weight for name in only]
@@ -46,6 +57,12 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
         with merged(lm.model, adapters):
             kept = [adapter.base_layer.weight.detach().clone() for adapter in adapters.values()]
         torch._foreach_copy_([adapter.base_layer.weight.detach() for adapter in adapters.values()], kept)
+
+
+@contextmanager
+def _cut(lm: LM, how: Training) -> Iterator[list[nn.Parameter]]:
+    with _rounded(trainable(lm.model), how.precision), sharded(lm), _passes_in(lm.model, how.precision):
+        yield trainable(lm.model)
 
 
 @contextmanager

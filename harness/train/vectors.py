@@ -14,6 +14,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from harness.train.processes import sum_in_place
+from harness.train.sharding import are_cut, like, local
+
 _log = logging.getLogger(__name__)
 VISIBLE = "share of 16-bit weights that a perturbation changed: %.6f"
 """What a displacement logs, at level INFO, with the share as its argument."""
@@ -38,14 +41,15 @@ def tensor_scales(params: Vector, metric: Metric) -> Tensor | None:
 def lengths(vector: Vector) -> Tensor:
     """Euclidean length of each tensor, (tensors,)."""
     wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in vector) else torch.float32
-    return torch.stack(torch._foreach_norm([tensor.detach() for tensor in vector], 2, wide))
+    mine = torch.stack(torch._foreach_norm([local(tensor.detach()) for tensor in vector], 2, wide))
+    return _over_parts(mine.square(), vector).sqrt() if are_cut(vector) else mine
 
 
 def products(left: Vector, right: Vector, scales: Tensor | None = None) -> Tensor:
     """Inner product of each pair of tensors, (tensors,)."""
-    each = torch.stack(
-        [torch.vdot(_wide(a).flatten(), _wide(b).flatten()) for a, b in zip(left, right, strict=True)],
-    )
+    pairs = zip(left, right, strict=True)
+    mine = [torch.vdot(_wide(local(a)).flatten(), _wide(local(b)).flatten()) for a, b in pairs]
+    each = _over_parts(torch.stack(mine), left)
     return each if scales is None else each * scales.square()
 
 
@@ -100,7 +104,7 @@ def ascent(uphill: Vector, *, radius: float, scales: Tensor | None = None) -> Mo
 
 def standard_normal(params: Vector, noise: torch.Generator) -> list[Tensor]:
     """Independent N(0, 1) coordinates in the shapes of the parameters, drawn on the generator's device."""
-    return [torch.randn(param.shape, generator=noise, device=noise.device).to(param) for param in params]
+    return [like(torch.randn(param.shape, generator=noise, device=noise.device), param) for param in params]
 
 
 def root_mean_squares(params: Vector) -> Tensor:
@@ -115,7 +119,12 @@ def wide_copy(params: Vector) -> list[Tensor]:
 
 def approach(average: Vector, params: Vector, *, share: float) -> None:
     """Move an average, a :func:`wide_copy`, this share of the way towards the parameters."""
-    torch._foreach_lerp_(list(average), [_wide(param.detach()) for param in params], share)
+    torch._foreach_lerp_([local(mean) for mean in average], [_wide(local(param.detach())) for param in params], share)
+
+
+def assign(params: Vector, vector: Vector) -> None:
+    """Put the parameters at a vector."""
+    torch._foreach_copy_([local(param.detach()) for param in params], [local(tensor) for tensor in vector])
 
 
 @contextmanager
@@ -129,16 +138,16 @@ def displaced(params: Vector) -> Iterator[Callable[..., None]]:
         ``place(*moves)``: puts the parameters at the saved ones plus all moves, wherever they stood before. One saved
         copy serves any number of calls.
     """
-    data = [param.detach() for param in params]
+    data = [local(param.detach()) for param in params]
     saved = [tensor.clone() for tensor in data]
     rounds = any(tensor.dtype.itemsize == 2 for tensor in data)
 
     def place(*moves: Move) -> None:
         torch._foreach_copy_(data, saved)
         for weight, vector in moves:
-            torch._foreach_add_(data, list(vector), alpha=weight)
+            torch._foreach_add_(data, [local(tensor) for tensor in vector], alpha=weight)
         if rounds:
-            _log.info(VISIBLE, _moved(data, saved))
+            _log.info(VISIBLE, _moved(data, saved, params))
 
     try:
         yield place
@@ -154,10 +163,17 @@ def perturbed(params: Vector, eps: Vector) -> Iterator[None]:
         yield
 
 
-def _moved(data: Vector, saved: Vector) -> float:
-    """Share of weights that a perturbation changed."""
+def _moved(data: Vector, saved: Vector, params: Vector) -> float:
+    """Share of all weights of the parameters that a perturbation changed, given what this process holds of them."""
     changed = torch.stack([(now != before).sum() for now, before in zip(data, saved, strict=True)]).sum()
-    return int(changed) / sum(tensor.numel() for tensor in data)
+    return int(_over_parts(changed, params)) / sum(param.numel() for param in params)
+
+
+def _over_parts(sums: Tensor, vector: Vector) -> Tensor:
+    """Sums over whole tensors, from those over what this process holds of them."""
+    if are_cut(vector):
+        sum_in_place([sums])
+    return sums
 
 
 def _roots(params: Vector) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from harness.train.sharding import local
+
 
 def linear_maps(model: PreTrainedModel) -> dict[str, nn.Linear]:
     """Linear maps inside the blocks by module name: neither the embedding nor the head, tied or not."""
@@ -28,7 +30,7 @@ def linear_maps(model: PreTrainedModel) -> dict[str, nn.Linear]:
 @contextmanager
 def restored(weights: Iterable[Tensor]) -> Iterator[None]:
     """Whatever happens to the weights inside the block, afterwards the saved tensors are copied back."""
-    data = [weight.detach() for weight in weights]
+    data = [local(weight.detach()) for weight in weights]
     saved = [tensor.clone() for tensor in data]
     try:
         yield

@@ -1,6 +1,7 @@
 """A process, alone or of a team that accelerate launched, that unlearns a tiny double model and saves its weights.
 
-Arguments: where to save, then the entry point of a method.
+Arguments: a folder to save into, then entry points of methods, as ``module:Class`` or ``module:Class,field=value``.
+With the variable SHARD set, a team cuts the model over its processes.
 """
 
 from __future__ import annotations
@@ -20,21 +21,34 @@ from harness.train.processes import position
 
 FORGET = ("the cat sat on the mat", "a cat", "the mat is red and the cat is old", "old mats", "cats eat")
 RETAIN = ("dogs bark at the moon", "a fish swims in the deep sea", "birds fly", "the moon is far")
+AUXILIARY = ("one and two are three", "ten less four is six", "two twos are four")
 SETTINGS: dict[str, Any] = {"lr": 1e-2, "steps": 3, "batch_size": 5, "retain_batch_size": 3, "accumulation": 2}
 
 
-def main(out: Path, entry: str) -> None:
+def main(out: Path, entries: list[str]) -> None:
     torch.set_num_threads(1)
+    out.mkdir(exist_ok=True)
+    shard = int(os.environ.get("WORLD_SIZE", "1")) > 1 and "SHARD" in os.environ
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         PartialState(cpu=True)
-    module, _, name = entry.partition(":")
-    method = getattr(importlib.import_module(module), name)(**SETTINGS)
     tokenizer = train_tokenizer((FORGET + RETAIN) * 5, vocab_size=300)
-    lm = LM(tiny_llama(tokenizer, width=32, layers=2, context=64, seed=0).double(), tokenizer)
-    method.unlearn(lm, Corpora(FORGET, RETAIN), seed=0)
-    if position() == 0:
-        torch.save([weight.detach() for weight in lm.model.parameters()], out)
+    for number, entry in enumerate(entries):
+        lm = LM(tiny_llama(tokenizer, width=32, layers=2, context=64, seed=0).double(), tokenizer)
+        method = made(entry, {"shard": True} if shard else {})
+        method.unlearn(lm, Corpora(FORGET, RETAIN, auxiliary=AUXILIARY), seed=0)
+        if position() == 0:
+            torch.save([weight.detach() for weight in lm.model.parameters()], out / f"{number}.pt")
+
+
+def made(entry: str, extra: dict[str, Any]) -> Any:
+    """The method that an entry names."""
+    place, *typed = entry.split(",")
+    module, _, name = place.partition(":")
+    fields = {
+        field: int(value) if value.isdigit() else value for field, _, value in (pair.partition("=") for pair in typed)
+    }
+    return getattr(importlib.import_module(module), name)(**SETTINGS, **fields, **extra)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2:])

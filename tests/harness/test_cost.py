@@ -50,6 +50,18 @@ def test_the_time_of_a_step_leaves_out_the_first_ones(tiny_lm: LM) -> None:
     assert 0.01 <= meter.cost().step_seconds < 0.1
 
 
+def test_passes_of_all_processes_count_and_their_time_does_not_add_up(
+    tiny_lm: LM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cost.summed", lambda value, device: 2 * value)
+    optimizer = torch.optim.SGD(tiny_lm.model.parameters(), lr=0.0)
+    with Meter(tiny_lm.model) as meter:
+        backward(tiny_lm.model)
+        optimizer.step()
+    cost = meter.cost()
+    assert (cost.forwards, cost.backwards, cost.tokens, cost.token_forwards, cost.steps) == (2, 2, 24, 24, 1)
+
+
 def test_what_happens_in_a_pause_belongs_to_no_step(tiny_lm: LM) -> None:
     optimizer = torch.optim.SGD(tiny_lm.model.parameters(), lr=0.0)
     with Meter(tiny_lm.model) as meter:

@@ -11,27 +11,68 @@ import pytest
 import torch
 
 from harness.api import LM
+from harness.errors import UserError
 from harness.train import processes, stream
+from harness.train.sharding import sharded
 
 SCRIPT = Path(__file__).with_name("fake_team.py")
-LAUNCH = ("accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no")
+PORT = "29511"
+LAUNCH = (
+    "accelerate.commands.launch",
+    "--multi_gpu",
+    "--num_processes=2",
+    "--num_machines=1",
+    "--mixed_precision=no",
+    f"--main_process_port={PORT}",
+)
 """Without a GPU the processes of --multi_gpu speak over gloo."""
 
 
-def run(*command: str) -> None:
+REPLICATED = ("methods.stableun:StableUN",)
+SHARDED = (
+    "methods.npo:NPO,retain=kl",
+    "methods.stableun:StableUN,families=gpn",
+    "methods.npo_sam:NPOSAM",
+    "methods.sago:SAGO",
+    "methods.npo_gp:NPOGP",
+    "methods.npo_wa:NPOWA,average_from=1",
+    "methods.npo_ilu:NPOILU",
+    "methods.pdu:PDU",
+)
+"""Every way in which a method uses the weights: distillation, displacement, vectors, averages, several gradients."""
+
+
+def run(*command: str, **extra: str) -> subprocess.CompletedProcess[str]:
     root = str(SCRIPT.parents[2])
-    settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root, "MASTER_PORT": "29511"}
-    done = subprocess.run([sys.executable, *command], env=settings, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root, "MASTER_PORT": PORT, **extra}
+    return subprocess.run([sys.executable, *command], env=settings, capture_output=True, text=True, timeout=300)
+
+
+def launch(*command: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return run("-m", *LAUNCH, str(SCRIPT), *command, **extra)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", ["methods.stableun:StableUN"])
-def test_two_processes_make_the_weights_that_one_makes(tmp_path: Path, entry: str) -> None:
-    run(str(SCRIPT), str(tmp_path / "one"), entry)
-    run("-m", *LAUNCH, "--main_process_port=29511", str(SCRIPT), str(tmp_path / "two"), entry)
-    one, two = (torch.load(tmp_path / name) for name in ("one", "two"))
-    torch.testing.assert_close(two, one, rtol=0, atol=1e-8)
+@pytest.mark.parametrize(("entries", "extra"), [(REPLICATED, {}), (SHARDED, {"SHARD": "1"})], ids=["copies", "shards"])
+def test_two_processes_make_the_weights_that_one_makes(
+    tmp_path: Path, entries: tuple[str, ...], extra: dict[str, str]
+) -> None:
+    for made in (run(str(SCRIPT), str(tmp_path / "one"), *entries), launch(str(tmp_path / "two"), *entries, **extra)):
+        assert made.returncode == 0, made.stdout + made.stderr
+    for number, entry in enumerate(entries):
+        one, two = (torch.load(tmp_path / name / f"{number}.pt") for name in ("one", "two"))
+        torch.testing.assert_close(two, one, rtol=0, atol=1e-8, msg=lambda found, entry=entry: f"{entry}: {found}")
+
+
+@pytest.mark.slow
+def test_a_method_that_passes_through_a_part_of_a_cut_model_is_refused(tmp_path: Path) -> None:
+    refused = launch(str(tmp_path), "methods.undial:UNDIAL", SHARD="1")
+    assert "shard=true is for training every weight" in refused.stdout + refused.stderr
+
+
+def test_a_lone_process_has_nothing_to_cut_a_model_over(tiny_lm: LM) -> None:
+    with pytest.raises(UserError, match="cuts a model over processes, and there is one"), sharded(tiny_lm):
+        pass
 
 
 def test_one_process_is_a_team_of_its_own() -> None:
