@@ -69,11 +69,12 @@ Learning rate and length of documents are the paper's; theirs varies the third w
 class CircuitBreakers(Paired):
     """Circuit breakers: make forget states orthogonal to what they were, keep the others where they are."""
 
-    lr: float = param(5e-5, "Peak learning rate: 1e-4 at half our scale of adapters (Llama-3-8B, 2406.04313).", gt=0)
+    lr: float = param(1e-4, "Peak learning rate of AdamW (Llama-3-8B, 2406.04313).", gt=0)
     steps: int = param(150, "Updates (2406.04313).", ge=1)
     batch_size: int = param(16, "Forget documents per update (2406.04313).", ge=1)
     retain_batch_size: int = param(16, "Retain documents per update (2406.04313).", ge=1)
     lora_rank: int = param(16, "Rank of the adapters (2406.04313); 0: the weights of linear maps train.", ge=0)
+    lora_alpha: int = param(16, "Adapters count alpha / rank (2406.04313); 0: alpha is twice the rank.", ge=0)
     layers: tuple[int, ...] = param((9, 19), "Blocks whose output is rerouted, from 0, or from -1 (Llama-3-8B).")
     alpha: float = param(10.0, "Weight of the forget term at the start (2406.04313).", gt=0)
     fall: float = param(0.5, "Share of it that is gone at the end (2406.04313).", ge=0, le=1)

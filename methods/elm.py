@@ -60,11 +60,10 @@ ZEPHYR: Mapping[str, object] = {"max_tokens": 175}
 class ELM(Balanced):
     """Self-distillation of a novice's predictions on forget documents, of one's own on the others."""
 
-    lr: float = param(
-        1.6e-6, "Peak learning rate: 5e-5 at 1/32 of our scale of adapters (Zephyr-7B, ELM@fa33064).", gt=0
-    )
+    lr: float = param(5e-5, "Peak learning rate of AdamW (Zephyr-7B, ELM@fa33064).", gt=0)
     steps: int = param(750, "Updates: 3,000 documents, 4 per update (Zephyr-7B, ELM@fa33064).", ge=1)
     lora_rank: int = param(256, "Rank of the adapters (Zephyr-7B, ELM@fa33064); 0: the weights train.", ge=0)
+    lora_alpha: int = param(16, "Adapters count alpha / rank (ELM@fa33064); 0: alpha is twice the rank.", ge=0)
     train_layers: tuple[int, ...] = param((4, 5, 6, 7, 8), "Blocks that train, from 0, or from -1 (Zephyr-7B).")
     eta: float = param(1000.0, "Strength of the prompts at a document's end, rising from 1 (Zephyr-7B).", ge=1)
     temperature: float = param(1.2, "Of the target (2410.02760).", gt=0)

@@ -18,19 +18,14 @@ from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
     Balanced,
-    Batch,
-    Loss,
+    Forget,
     Term,
     follow,
-    forget_preference,
+    forget_loss,
     gradient,
-    mean_nll,
     pad_id,
     retain_loss,
-    rows,
-    sequence_nll,
     sides,
-    target_tokens,
     total_gradient,
     trained,
 )
@@ -46,18 +41,9 @@ POCKET: Mapping[str, object] = {
 }
 """Starting point of the search on dev items (docs/pocket_tuning.md)."""
 
+BASES: Mapping[str, Forget] = {"npo": "preference", "simnpo": "simple", "graddiff": "ascent"}
 SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Carried over from the pocket, not tuned on small models; documents are cut to 512 tokens (docs/pocket_tuning.md)."""
-
-
-def simple_preference(nll: Tensor, *, beta: float) -> Tensor:
-    """SimNPO without a margin, ``-(2 / beta) * log sigmoid(beta * nll)`` per sequence (2410.07163, eq. 4).
-
-    Args:
-        nll: (B,) means over the tokens of each sequence, nats.
-        beta: Inverse temperature.
-    """
-    return -2 / beta * torch.nn.functional.logsigmoid(beta * nll)
 
 
 def composed(forget: Sequence[Tensor], retain: Sequence[Tensor], *, retain_weight: float) -> list[Tensor]:
@@ -95,23 +81,14 @@ class SAGO(Balanced):
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Follow :func:`composed` of both gradients for ``steps`` updates."""
         data = sides(lm, corpora, self, seed=seed)
-        unit = target_tokens if self.base == "graddiff" else rows
         with trained(lm, self, seed=seed) as params:
-            forget, kept = self._forget(lm, data.forget_rows), retain_loss(lm.model, self.retain)
+            forget, unit = forget_loss(
+                lm.model, BASES[self.base], data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=True
+            )
+            kept = retain_loss(lm.model, self.retain)
 
             def step_gradient(step: int) -> list[Tensor]:
                 pushed = total_gradient(params, Term(forget, next(data.forget), self.forget_weight, unit))
                 return composed(pushed, gradient(params, kept, next(data.retain)), retain_weight=self.retain_weight)
 
             follow(params, step_gradient, self)
-
-    def _forget(self, lm: LM, forget_rows: Sequence[Sequence[int]]) -> Loss:
-        if self.base == "npo":
-            return forget_preference(lm.model, forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=True)
-        if self.base == "graddiff":
-            return lambda batch: -mean_nll(lm.model, batch)
-
-        def simnpo(batch: Batch) -> Tensor:
-            return simple_preference(sequence_nll(lm.model, batch, per_token=True), beta=self.beta).mean()
-
-        return simnpo

@@ -22,6 +22,7 @@ from harness.api import LM, Corpora, Fidelity, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
+    Forget,
     Move,
     Paired,
     Term,
@@ -30,12 +31,11 @@ from harness.train import (
     ascent,
     descent,
     displaced,
-    forget_preference,
+    forget_loss,
     pad_id,
     products,
     retain_loss,
     root_mean_squares,
-    rows,
     sides,
     standard_normal,
     stretched,
@@ -47,6 +47,7 @@ from harness.train import (
 )
 
 _log = logging.getLogger(__name__)
+BASES: Mapping[str, Forget] = {"npo": "preference", "simnpo": "simple", "ga": "ascent"}
 GUARD = 1e-6
 """Share of the forget branch in the projection's denominator: matters only if the retain branch is 1000x smaller."""
 FAINT = "the retain branch has %.1e of the length of the forget branch: its direction is mostly noise"
@@ -156,17 +157,17 @@ POCKET: Mapping[str, object] = {
 """Chosen on dev items: docs/pocket_tuning.md."""
 
 SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
-"""For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
-cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
+"""Carried over from the pocket, not tuned on small models; documents are cut to 512 tokens (docs/pocket_tuning.md)."""
 
 
 @dataclass(frozen=True)
 class StableUN(Paired):
-    """Feedback-guided multi-point unlearning: NPO that also forgets at perturbed weights (reconstruction)."""
+    """Feedback-guided multi-point unlearning: forgets at perturbed weights too (reconstruction)."""
 
     lr: float = param(5e-6, "Peak learning rate (7B; nearest neighbour, 2502.05374).", gt=0)
     steps: int = param(125, "Updates (2502.05374).", ge=1)
     warmup: int = param(12, "Updates of linear warm-up; also before the weight average starts.", ge=0)
+    base: Literal["npo", "simnpo", "ga"] = param("npo", "Forget loss.", choices=("npo", "simnpo", "ga"))
     families: tuple[Literal["sap", "gpn", "gap", "hws"], ...] = param(
         ("sap",), "Perturbations whose feedback is averaged.", choices=("sap", "gpn", "gap", "hws")
     )
@@ -201,9 +202,11 @@ class StableUN(Paired):
         "Unit of length: of the weights, or of each tensor's norm, so that rescaled adapters are the same.",
         choices=("euclid", "lora_invariant"),
     )
-    beta: float = param(0.015, "NPO's inverse temperature for means over tokens (2502.05374).", gt=0)
-    reduce: Literal["sum", "mean"] = param("mean", "Likelihood of a document or per token.", choices=("sum", "mean"))
-    forget_weight: float = param(1.0, "Weight of NPO wherever it is evaluated.", gt=0)
+    beta: float = param(0.015, "Inverse temperature of npo and simnpo, for means over tokens (2502.05374).", gt=0)
+    reduce: Literal["sum", "mean"] = param(
+        "mean", "Npo: likelihood of a document or per token.", choices=("sum", "mean")
+    )
+    forget_weight: float = param(1.0, "Weight of the forget loss wherever it is evaluated.", gt=0)
     retain: Literal["gd", "kl"] = param("gd", "Retain term: NLL, or KL from the original model.", choices=("gd", "kl"))
 
     version: ClassVar[int] = 2
@@ -229,8 +232,9 @@ class StableUN(Paired):
         data = sides(lm, corpora, self, seed=seed)
         memory = Memory(Average(self.warmup, self.average_decay), torch.Generator(lm.model.device).manual_seed(seed))
         with trained(lm, self, seed=seed) as params:
-            disliked = forget_preference(
-                lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
+            mean, rows = self.reduce == "mean", data.forget_rows
+            disliked, unit = forget_loss(
+                lm.model, BASES[self.base], rows, pad_id=pad_id(lm), beta=self.beta, per_token=mean
             )
             kept = retain_loss(lm.model, self.retain)
 
@@ -238,8 +242,8 @@ class StableUN(Paired):
                 x_f, x_r = next(data.forget), next(data.retain)
                 x_q = next(data.forget) if self.query_batch == "fresh" else x_f
                 ask = Gradients(
-                    lambda factor: total_gradient(params, Term(disliked, x_f, factor * self.forget_weight, rows)),
-                    lambda factor: total_gradient(params, Term(disliked, x_q, factor * self.forget_weight, rows)),
+                    lambda factor: total_gradient(params, Term(disliked, x_f, factor * self.forget_weight, unit)),
+                    lambda factor: total_gradient(params, Term(disliked, x_q, factor * self.forget_weight, unit)),
                     lambda factor: total_gradient(params, Term(kept, x_r, factor)),
                 )
                 return self.step_gradient(params, ask, memory)

@@ -37,8 +37,11 @@ from harness.train.loop import (
     trainable,
 )
 from harness.train.losses import (
+    Forget,
+    Loss,
     Retain,
     divergence,
+    forget_loss,
     forget_preference,
     kl_to,
     mean_nll,
@@ -47,6 +50,7 @@ from harness.train.losses import (
     retain_loss,
     row_nll,
     sequence_nll,
+    simple_preference,
     target_logits,
     token_nll,
 )
@@ -55,7 +59,7 @@ from harness.train.processes import summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.trained import trained
 from harness.train.tuning import Recipe, finetuned
-from harness.train.unlearning import Loss, Sides, assemble, sides, weigh
+from harness.train.unlearning import Sides, assemble, sides, weigh
 from harness.train.vectors import (
     Metric,
     Move,
@@ -88,6 +92,7 @@ __all__ = [
     "SMALL_BUDGET",
     "Balanced",
     "Batch",
+    "Forget",
     "Frozen",
     "Loss",
     "Metric",
@@ -123,6 +128,7 @@ __all__ = [
     "factors",
     "finetuned",
     "follow",
+    "forget_loss",
     "forget_preference",
     "frozen",
     "frozen_copy",
@@ -156,6 +162,7 @@ __all__ = [
     "sequence_nll",
     "shifted",
     "sides",
+    "simple_preference",
     "standard_normal",
     "states",
     "steepest",

@@ -24,13 +24,14 @@ ADAPTER = "default"
 
 @contextmanager
 def adapted(
-    model: PreTrainedModel, *, rank: int, seed: int, only: Collection[str] | None = None
+    model: PreTrainedModel, *, rank: int, seed: int, alpha: int = 0, only: Collection[str] | None = None
 ) -> Iterator[dict[str, Adapter]]:
-    """Inside the block linear maps carry a fresh adapter with ``alpha = 2 * rank``; afterwards none does.
+    """Inside the block linear maps carry a fresh adapter; afterwards none does.
 
     Args:
         model: Its own parameters stay as trainable as they were: only what the optimiser is given is trained.
         rank: Of every adapter.
+        alpha: An adapter's product counts ``alpha / rank``; 0: twice.
         seed: Of the first factors; the second ones are zero, so nothing changes before the first update.
         only: Names of the maps that are given one; None for all.
 
@@ -40,7 +41,7 @@ def adapted(
     maps = linear_maps(model)
     plain = maps if only is None else {name: maps[name] for name in only}
     trains = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=list(plain))
+    config = LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, lora_dropout=0.0, target_modules=list(plain))
     with torch.random.fork_rng():  # peft draws from the global generator
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model)

@@ -11,11 +11,14 @@ from torch.nn import functional
 
 from harness.train.data import IGNORED, Batch, pad
 from harness.train.frozen import Frozen, frozen
+from harness.train.loop import rows, target_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Retain = Literal["gd", "kl"]
+Forget = Literal["preference", "simple", "ascent"]
+Loss = Callable[[Batch], Tensor]
 
 
 def next_token_logits(model: PreTrainedModel, batch: Batch) -> Tensor:
@@ -88,9 +91,45 @@ def negative_preference(nll: Tensor, reference_nll: Tensor, *, beta: float) -> T
     return -2 / beta * functional.logsigmoid(beta * (nll - reference_nll))
 
 
+def simple_preference(nll: Tensor, *, beta: float) -> Tensor:
+    """SimNPO without a margin, ``-(2 / beta) * log sigmoid(beta * nll)`` per sequence (2410.07163, eq. 4).
+
+    Args:
+        nll: (B,) means over the tokens of each sequence, nats.
+        beta: Inverse temperature.
+    """
+    return -2 / beta * functional.logsigmoid(beta * nll)
+
+
+def forget_loss(
+    model: PreTrainedModel,
+    kind: Forget,
+    forget_rows: Sequence[Sequence[int]],
+    *,
+    pad_id: int,
+    beta: float,
+    per_token: bool,
+) -> tuple[Loss, Callable[[Batch], float]]:
+    """A loss whose descent forgets, and the unit that it is a mean over.
+
+    Args:
+        model: At its original weights.
+        kind: NPO, SimNPO without a margin, or gradient ascent on the mean per token.
+        forget_rows: As in :func:`forget_preference`; read by NPO only.
+        pad_id: Any valid token id.
+        beta: Inverse temperature of NPO and SimNPO.
+        per_token: NPO: compare means over tokens; SimNPO always does.
+    """
+    if kind == "preference":
+        return forget_preference(model, forget_rows, pad_id=pad_id, beta=beta, per_token=per_token), rows
+    if kind == "ascent":
+        return lambda batch: -mean_nll(model, batch), target_tokens
+    return lambda batch: simple_preference(sequence_nll(model, batch, per_token=True), beta=beta).mean(), rows
+
+
 def forget_preference(
     model: PreTrainedModel, rows: Sequence[Sequence[int]], *, pad_id: int, beta: float, per_token: bool
-) -> Callable[[Batch], Tensor]:
+) -> Loss:
     """NPO against the weights as they are now: the mean over the rows of a batch.
 
     The reference value of a row never changes, so it is computed here, once per row, and no second model stays around.
@@ -111,7 +150,7 @@ def forget_preference(
     return loss
 
 
-def retain_loss(model: PreTrainedModel, kind: Retain) -> Callable[[Batch], Tensor]:
+def retain_loss(model: PreTrainedModel, kind: Retain) -> Loss:
     """What keeps the retained behaviour, a mean over target tokens.
 
     ``gd`` is the negative log-likelihood; ``kl`` is the divergence from the weights as they are now, see

@@ -35,6 +35,7 @@ class Training:
     batch_size: int = param(4, "Forget documents per update.", ge=1)
     max_tokens: int = param(512, "Documents are cut to this many tokens.", ge=2)
     lora_rank: int = param(0, "Rank of the adapters that train in place of the weights; 0: the weights train.", ge=0)
+    lora_alpha: int = param(0, "Adapters count alpha / rank; 0: alpha is twice the rank.", ge=0)
     precision: Literal["fp32", "mixed", "bf16"] = param(
         "fp32",
         "fp32: weights and passes; mixed: passes in bf16; bf16: weights too (adapters never), which rounds most of a "

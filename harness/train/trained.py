@@ -29,7 +29,7 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
 
     Args:
         lm: Edited in place; its model is set to evaluation mode (no dropout).
-        how: Rank of the adapters and precision.
+        how: Rank and scale of the adapters, precision, and whether the model is cut.
         seed: Of the adapters.
         only: Names of the linear maps that train; None for every weight, or with adapters for every linear map.
 
@@ -51,7 +51,7 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
         with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
             yield params
         return
-    with adapted(lm.model, rank=how.lora_rank, seed=seed, only=only) as adapters:
+    with adapted(lm.model, rank=how.lora_rank, alpha=how.lora_alpha, seed=seed, only=only) as adapters:
         with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
             yield factors(adapters)
         with merged(lm.model, adapters):

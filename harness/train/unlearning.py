@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from harness.api import LM, Corpora
 from harness.train.data import Batch, encode, stream
 from harness.train.loop import Term, follow, target_tokens, total_gradient
+from harness.train.losses import Loss
 from harness.train.settings import Balanced, Paired
-
-Loss = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,15 @@ def test_a_look_at_the_merged_model_does_not_disturb_the_adapters(tiny_lm: LM) -
         assert torch.equal(logits(tiny_lm), before)
 
 
+@pytest.mark.parametrize(("alpha", "scale"), [(0, 2.0), (4, 1.0), (1, 0.25)])
+def test_an_adapter_counts_alpha_over_its_rank(tiny_lm: LM, alpha: int, scale: float) -> None:
+    with adapted(tiny_lm.model, rank=4, alpha=alpha, seed=0) as adapters:
+        adapter = next(iter(adapters.values()))
+        first, second = (side["default"].weight for side in (adapter.lora_A, adapter.lora_B))
+        torch.nn.init.ones_(second)
+        torch.testing.assert_close(adapter.get_delta_weight("default"), scale * second @ first)
+
+
 def test_fresh_adapters_change_nothing(tiny_lm: LM) -> None:
     start = logits(tiny_lm)
     with adapted(tiny_lm.model, rank=4, seed=0):

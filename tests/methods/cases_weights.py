@@ -38,6 +38,7 @@ CASES: list[Any] = [
     NPOSAM(**SHORT, metric="lora_invariant", lora_rank=2),
     StableUN(**SHORT, metric="lora_invariant", scope="module", query_batch="fresh", lora_rank=2),
     StableUN(**SHORT, project="always", inner="sgd", metric="lora_invariant"),
+    *(StableUN(**SHORT, base=base) for base in ("simnpo", "ga")),
 ]
 
 SMALL_STEP = 1e-7

@@ -12,8 +12,12 @@ from torch import Tensor, nn
 
 from harness.api import LM, Corpora
 from harness.train import Vector, combined, dot, norm
+from methods.ga import GA
+from methods.npo import NPO
+from methods.simnpo import SimNPO
 from methods.stableun import FAINT, Average, Gradients, Memory, StableUN, branches, harmonised
 
+ONE_STEP: dict[str, Any] = {"steps": 1, "warmup": 0, "batch_size": 2, "lr": 1e-3}
 F_TARGET, R_TARGET = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1.0, 1.0, -2.0])
 
 
@@ -247,6 +251,27 @@ def test_a_faint_retain_branch_is_told(size: float, told: bool, caplog: pytest.L
     with caplog.at_level(logging.INFO, logger="methods.stableun"):
         harmonised([torch.tensor([3.0, 4.0])], [torch.tensor([5 * size, 0.0])], project="conflict")
     assert [record.msg for record in caplog.records] == [FAINT] * told
+
+
+@pytest.mark.parametrize(
+    ("base", "plain"),
+    [
+        ("npo", NPO(**ONE_STEP, retain_weight=0.0, reduce="mean", beta=0.3)),
+        ("simnpo", SimNPO(**ONE_STEP, retain_weight=0.0, forget_weight=1.0, beta=0.3)),
+        ("ga", GA(**ONE_STEP)),
+    ],
+    ids=["npo", "simnpo", "ga"],
+)
+def test_without_feedback_the_first_step_is_that_of_the_base(
+    base: Any, plain: Any, tiny_lm: Callable[[], LM], corpora: Corpora
+) -> None:
+    bare = StableUN(**ONE_STEP, base=base, beta=0.3, forget_feedback=0.0, retain_feedback=0.0, split="clean")
+    ended = []
+    for method in (bare, plain):
+        lm = tiny_lm()
+        method.unlearn(lm, corpora, seed=0)
+        ended.append([weights.detach() for weights in lm.model.parameters()])
+    torch.testing.assert_close(ended[0], ended[1])
 
 
 class Watched(StableUN):

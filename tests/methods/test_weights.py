@@ -28,6 +28,7 @@ from harness.train import (
     pad_id,
     rows,
     sequence_nll,
+    simple_preference,
     target_logits,
     tensor_scales,
 )
@@ -37,7 +38,7 @@ from methods.npo_ilu import NPOILU, scale_slope, square_gradient
 from methods.npo_rs import NPORS
 from methods.npo_sam import NPOSAM, worst_move
 from methods.npo_wa import NPOWA, Mean
-from methods.sago import SAGO, composed, simple_preference
+from methods.sago import SAGO, composed
 from methods.stableun import Average, Gradients, Memory, StableUN
 from tests.methods.formula import BOTH, ONCE, first_gradient
 
