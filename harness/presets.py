@@ -86,6 +86,7 @@ REVISIONS: Mapping[str, str] = {
     "EleutherAI/wmdp_bio_cloze": "f7f4d630417c01ae23b9d9845f79e72cf391384e",
     "muse-bench/MUSE-News": "506bd5b150b92814d45e4404a82f120ab2d748bf",
     "muse-bench/MUSE-Books": "051ba90319e920d410d87cfdbd61f25843c1b892",
+    "openai/gsm8k": "e53f048856ff4f594e959d75785d2c2d37b678ee",
     "Salesforce/wikitext": "b08601e04326c79dfdd32d625aee71d232d685c3",
 }
 """Data set -> commit, each seen as the hub's cache path or as a pinned revision in public evaluation code."""

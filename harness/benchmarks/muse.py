@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Item, Prompts, param
 from harness.benchmarks import muse_scores
+from harness.benchmarks.auxiliary import NEED, Problems
 from harness.benchmarks.model_pair import Pair, pair_of, preset_for
 from harness.benchmarks.muse_limits import require_room
 from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Request, places_of
@@ -39,6 +40,7 @@ class MUSENews:
     """MUSE-News: passages, questions and membership of BBC news, with forget sets that grow or follow each other."""
 
     version: ClassVar[int] = 2
+    offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
 
     model: str = param(
         "", "Preset, org/name@COMMIT or folder (with target/ and reference/); empty: muse-news-target.", runtime=True
@@ -69,7 +71,7 @@ class MUSENews:
 
     def identity(self) -> dict[str, str]:
         """Digests of the texts and of both models, and what stands in for splits that are not there."""
-        return _identity(self._models(), self._world())
+        return _identity(self._models(), self._world(), Problems(self.data_root))
 
     def target(self) -> str:
         """The model that learned everything."""
@@ -81,7 +83,7 @@ class MUSENews:
 
     def corpora(self) -> Corpora:
         """The documents of this request, and texts for a regulariser, in pieces."""
-        return Corpora(self._world().forget, self._world().retain)
+        return Corpora(self._world().forget, self._world().retain, auxiliary=Problems(self.data_root))
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Articles with nothing scored in them, and the questions that MUSE shows solved."""
@@ -124,6 +126,7 @@ class MUSEBooks:
     """MUSE-Books: passages, questions and membership of a series of novels."""
 
     version: ClassVar[int] = 1
+    offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
 
     model: str = param(
         "", "Preset, org/name@COMMIT or folder (with target/ and reference/); empty: muse-books-target.", runtime=True
@@ -142,7 +145,7 @@ class MUSEBooks:
 
     def identity(self) -> dict[str, str]:
         """Digests of the texts and of both models, and what stands in for splits that are not there."""
-        return _identity(self._models(), self._world())
+        return _identity(self._models(), self._world(), Problems(self.data_root))
 
     def target(self) -> str:
         """The model that learned everything."""
@@ -154,7 +157,7 @@ class MUSEBooks:
 
     def corpora(self) -> Corpora:
         """The books, and texts for a regulariser, in pieces."""
-        return Corpora(self._world().forget, self._world().retain)
+        return Corpora(self._world().forget, self._world().retain, auxiliary=Problems(self.data_root))
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Pieces of the books with nothing scored in them, and the questions that MUSE shows solved."""
@@ -212,10 +215,11 @@ def _piece_words(facts: ModelFacts) -> int:
     return PIECE_WORDS if scale_of(facts) == "full" else SMALL_PIECE_WORDS
 
 
-def _identity(models: Pair, world: World) -> dict[str, str]:
+def _identity(models: Pair, world: World, auxiliary: Problems) -> dict[str, str]:
     never_learned = content_of(models.reference, "reference") if models.reference else {"reference": "none"}
     return {
         "texts": world.digest(),
+        "auxiliary": auxiliary.digest(),
         **dict(world.origin),
         **content_of(models.target, "target"),
         **never_learned,
@@ -243,6 +247,7 @@ def _needs(corpus: Corpus, data_root: str, models: Pair, request: Request) -> li
     names = places_of(corpus, data_root, request)
     return [
         *(Need("dataset", n.dataset, n.config, n.split, REVISIONS[n.dataset]) for n in names),
+        NEED,
         *(Need("model", source, gated=source.partition("@")[0] in GATED) for source in sources),
     ]
 

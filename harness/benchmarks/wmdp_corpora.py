@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from harness.api import AttackerData, Corpora, Item
+from harness.benchmarks.auxiliary import Problems
 from harness.benchmarks.content import text_digest
 from harness.benchmarks.wmdp_domains import UNRELATED, WIKITEXT, Corpus, Domain, QuestionSet
 from harness.benchmarks.wmdp_questions import Asked, is_there, item_of, load_documents, read_questions, solved
@@ -98,7 +99,11 @@ class Sources:
     def corpora(self) -> Corpora:
         """Documents to forget and to retain, in a seeded order, so that fewer are a sample of all."""
         kept = WIKITEXT if self.retain == "wikitext" else self.domain.retain
-        return Corpora(forget=self._for_methods(self.domain.forget, "forget"), retain=self._for_methods(kept, "retain"))
+        return Corpora(
+            forget=self._for_methods(self.domain.forget, "forget"),
+            retain=self._for_methods(kept, "retain"),
+            auxiliary=Problems(self.data_root),
+        )
 
     def attacker_data(self, reference_lr: float, asked: Sequence[Asked]) -> AttackerData:
         """What attackers see.
@@ -127,7 +132,8 @@ class Sources:
         parts = {"corpus/forget": self.domain.forget, **kept, "corpus/wikitext_validation": UNRELATED}
         near = {} if self.retain == "domain" else {"corpus/near": self._near()}
         shown = {"solved_utility": _digest_of_items(solved_subjects(self.data_root))} if self.mmlu else {}
-        return {**{name: self._digest(corpus) for name, corpus in parts.items()}, **near, **shown}
+        auxiliary = {"corpus/auxiliary": Problems(self.data_root).digest()}
+        return {**{name: self._digest(corpus) for name, corpus in parts.items()}, **near, **shown, **auxiliary}
 
     def _for_methods(self, corpus: Corpus | None, use: str) -> Sequence[str]:
         there = corpus is not None and is_there(corpus.place.dataset, self.data_root)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.api import BenchmarkCard, Engine, Evaluation, Prompts, Score
+from harness.benchmarks.auxiliary import NEED
 from harness.benchmarks.content import text_digest
 from harness.benchmarks.model_pair import Pair
 from harness.benchmarks.records import SplitName
@@ -148,7 +149,7 @@ def needs(domain: Domain, models: Pair, utility: Sequence[str]) -> tuple[Need, .
         for place, gated, optional in places
     ]
     sources = models.sources().values()
-    return (*data, *(Need("model", source, gated=source.partition("@")[0] in GATED) for source in sources))
+    return (*data, NEED, *(Need("model", source, gated=source.partition("@")[0] in GATED) for source in sources))
 
 
 def _digest(tasks: Tasks, name: str) -> str:

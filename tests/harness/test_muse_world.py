@@ -159,7 +159,8 @@ def test_the_identity_names_texts_models_and_where_texts_are_from(
     dataset = NEWS.dataset if cls is MUSENews else BOOKS.dataset
     benchmark = cls(model=write_models(tmp_path / "pair"), data_root=write_muse(tmp_path / "root", dataset))
     files = [f"{model}/{name}" for model in ("target", "reference") for name in FILES]
-    assert set(benchmark.identity()) == {"texts", "retain", "near", "unrelated", *files}
+    assert set(benchmark.identity()) == {"texts", "retain", "near", "unrelated", "auxiliary", *files}
+    assert benchmark.identity()["auxiliary"] == "absent"
 
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")

@@ -11,6 +11,7 @@ import pytest
 import wmdp_folder
 
 from harness.api import Corpora, Item
+from harness.benchmarks.auxiliary import Problems
 from harness.benchmarks.wmdp import WMDPBio, WMDPChem
 from harness.benchmarks.wmdp_corpora import Sources
 from harness.benchmarks.wmdp_domains import BIO, CYBER
@@ -20,8 +21,9 @@ from harness.benchmarks.wmdp_world import world_of
 from harness.errors import UserError
 from harness.flags import grid_of
 from harness.metrics.shortcuts import Question
-from harness.plan import make_plan
+from harness.plan import lacking, make_plan
 from harness.presets import REVISIONS
+from methods.npo_ilu import NPOILU
 
 CLOZE, FORGET = "EleutherAI/wmdp_bio_cloze", "cais/wmdp-bio-forget-corpus"
 ONE = ("mmlu_astronomy",)
@@ -188,6 +190,7 @@ def test_on_the_hub_a_corpus_is_known_by_its_commit_without_being_loaded() -> No
         "corpus/wikitext_train": pinned,
         "corpus/wikitext_validation": pinned,
         "corpus/near": REVISIONS["cais/wmdp-corpora"],
+        "corpus/auxiliary": REVISIONS["openai/gsm8k"],
     }
 
 
@@ -253,6 +256,20 @@ def test_without_a_model_it_is_zephyr_at_a_commit() -> None:
 
 def test_a_published_pair_brings_its_never_learned_model() -> None:
     assert str(models_of("deep-ignorance-unfiltered", "").reference).startswith("EleutherAI/deep-ignorance-e2e")
+
+
+def test_the_third_domain_is_solved_word_problems(wmdp_root: Path) -> None:
+    there = WMDPBio(data_root=str(wmdp_root))
+    assert list(there.corpora().auxiliary) == ["0 and 1?\n#### 1", "1 and 1?\n#### 2", "2 and 1?\n#### 3"]
+    assert not lacking(NPOILU, there.offers)
+
+
+def test_only_who_looks_at_a_third_domain_that_is_not_there_is_told(tmp_path: Path, wmdp_root: Path) -> None:
+    without = Problems(str(wmdp_folder.write_root(tmp_path, without=["openai/gsm8k"])))
+    assert (without.digest(), Problems("").digest()) == ("absent", REVISIONS["openai/gsm8k"])
+    assert without.digest() != Problems(str(wmdp_root)).digest()
+    with pytest.raises(UserError, match=r"needs documents of a third domain, openai/gsm8k.*leave the method out"):
+        len(without)
 
 
 def test_what_it_needs_names_the_gated_corpus(wmdp_root: Path, wmdp_models: Path) -> None:

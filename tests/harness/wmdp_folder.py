@@ -34,6 +34,9 @@ def write_root(root: Path, *, without: Iterable[str] = (), subjects: Sequence[st
         "cais/wmdp-corpora": {
             f"{name}-corpus": {"train": documents(name, 12)} for name in ("bio-retain", "cyber-forget", "cyber-retain")
         },
+        "openai/gsm8k": {
+            "main": {"train": [{"question": f"{at} and 1?", "answer": f"#### {at + 1}"} for at in range(3)]}
+        },
         "Salesforce/wikitext": {
             "wikitext-2-raw-v1": {
                 "train": [{"text": ""}, *documents("encyclopaedia", 12)],
