@@ -154,16 +154,21 @@ class _Square:
     def omitted(self, matches: Sequence[Match | None]) -> list[str]:
         """Methods that cannot be on this benchmark, and those that cannot be matched, with the reason."""
         found = [(method.spec.name, self._obstacle(method)) for method in self._methods]
-        lines = [f"{self._name} · {method}: the benchmark has no {lack}." for method, lack in found if lack]
+        lines = [f"{self._name} · {method}: {reason}." for method, reason in found if reason]
         replaced = [m.spec.name for m in self._methods if getattr(m.component, "replaces", False) and any(matches)]
         reason = "its model is of a class of its own, and no line leads to it from the original"
         return lines + [f"{self._name} · {method}, matched: {reason}." for method in replaced]
 
     def _obstacle(self, method: _Part) -> str:
-        """What a method needs and the benchmark does not have; empty if it can run."""
+        """Why a method cannot run here; empty if it can."""
         if role_of(method.component) == "reference" and not self._has_reference:
-            return "never-learned model"
-        return lacking(method.component, self._offers)
+            return "the benchmark has no never-learned model"
+        if getattr(method.component, "replaces", False) and not getattr(self._engine.component, "serves_any", True):
+            return (
+                f"the engine {self._engine.spec.name} serves no model of a class of its own; --engine transformers does"
+            )
+        lack = lacking(method.component, self._offers)
+        return f"the benchmark has no {lack}" if lack else ""
 
     def _part(self, kind: Kind, name: str) -> _Part:
         plain = name.partition("@")[0]

@@ -56,8 +56,9 @@ class Attack(Protocol):
 class Engine(Protocol):
     """Scores text under the model that was loaded last.
 
-    Optional: ``remarks`` (sentences about what happened to the engine, for the record) and the class attribute
-    ``outlives_cells`` (True if starting it is so dear that cells should share a process).
+    Optional: ``remarks`` (sentences about what happened to the engine, for the record) and the class attributes
+    ``outlives_cells`` (True if starting it is so dear that cells should share a process) and ``serves_any`` (False if
+    it knows its own list of architectures, so that models that a method replaced cannot be scored).
     """
 
     version: ClassVar[int]

@@ -39,6 +39,7 @@ class VLLMEngine:
 
     version: ClassVar[int] = 1
     outlives_cells: ClassVar[bool] = True
+    serves_any: ClassVar[bool] = False
 
     dtype: Literal["float32", "bfloat16"] = param(
         "float32", "Of weights and arithmetic; what trains stays fp32.", choices=("float32", "bfloat16")

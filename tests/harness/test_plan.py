@@ -175,3 +175,13 @@ def test_no_line_leads_to_a_model_of_another_class(
     plan = planned(settings, match=("off", "forget"))
     assert all(item.cell.match is None for item in plan.cells)
     assert any("fake-bench · nudge, matched: its model is of a class of its own" in line for line in plan.omitted)
+
+
+def test_an_engine_with_a_list_of_its_own_serves_no_replaced_model(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Nudge, "replaces", True, raising=False)
+    plan = planned(settings, engine="vllm")
+    assert names(plan, "method") == {"none", "reference"}
+    assert any("fake-bench · nudge: the engine vllm serves no model of a class" in line for line in plan.omitted)
+    assert "nudge" in names(planned(settings, engine="transformers"), "method")
