@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Item, Prompts, param
+from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Prompts, Selection, param
 from harness.benchmarks import muse_scores
 from harness.benchmarks.auxiliary import NEED, Problems
 from harness.benchmarks.model_pair import Pair, pair_of, preset_for
+from harness.benchmarks.muse_attackers import attacker_data, selection
 from harness.benchmarks.muse_limits import require_room
 from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Request, places_of
 from harness.benchmarks.muse_sheets import Mode, readings_of, sheets_of
@@ -87,7 +88,11 @@ class MUSENews:
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Articles with nothing scored in them, and the questions that MUSE shows solved."""
-        return _attacker_data(self._world(), reference_lr)
+        return attacker_data(self._world(), reference_lr)
+
+    def selection(self, reference_lr: float) -> Sequence[Selection]:
+        """What settings are chosen on."""
+        return selection(self._world(), self.mode, _piece_words(facts_of(self.target())), reference_lr)
 
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """VerbMem, KnowMem and membership; always on the first fold, which MUSE's records are about."""
@@ -161,7 +166,11 @@ class MUSEBooks:
 
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Pieces of the books with nothing scored in them, and the questions that MUSE shows solved."""
-        return _attacker_data(self._world(), reference_lr)
+        return attacker_data(self._world(), reference_lr)
+
+    def selection(self, reference_lr: float) -> Sequence[Selection]:
+        """What settings are chosen on."""
+        return selection(self._world(), self.mode, _piece_words(facts_of(self.target())), reference_lr)
 
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """VerbMem, KnowMem and membership."""
@@ -224,22 +233,6 @@ def _identity(models: Pair, world: World, auxiliary: Problems) -> dict[str, str]
         **content_of(models.target, "target"),
         **never_learned,
     }
-
-
-def _attacker_data(world: World, reference_lr: float) -> AttackerData:
-    return AttackerData(
-        forget=world.attacker_forget,
-        near=world.near,
-        unrelated=world.unrelated,
-        items=[_solved(item) for item in world.solved_forget],
-        utility_items=[_solved(item) for item in world.solved_retain],
-        reference_lr=reference_lr,
-    )
-
-
-def _solved(item: Item) -> Item:
-    """A solved question whose answer brings the space before it, as documents of attackers do."""
-    return Item(item.prompt.removesuffix(" "), " " + item.answer)
 
 
 def _needs(corpus: Corpus, data_root: str, models: Pair, request: Request) -> list[Need]:

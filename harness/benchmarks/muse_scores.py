@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from harness.api import BY_OTHER, Axis, Engine, Evaluation, Prompts, Score
 from harness.benchmarks.muse_limits import remarks_on, require_room
 from harness.benchmarks.muse_sheets import OPEN_TEXT_TOKENS, Mode, Reading, Sheet, readings_of, sheets_of
-from harness.benchmarks.muse_world import SPLITS, World
+from harness.benchmarks.muse_world import World
 from harness.metrics.membership import Auc, auc, min_k
 from harness.metrics.rouge import rouge_l
 
@@ -80,7 +80,7 @@ def _scores_of(sheet: Sheet, outputs: Sequence[str], *, stem: bool) -> dict[str,
     family = sheet.family
     f1 = [score.f1 for score in rouge_l([question.reference for question in sheet.questions], outputs, stem=stem)]
     found = {family.published: Score.mean_of(f1, axis=family.axis, better=family.better)}
-    for split in SPLITS:
+    for split in sorted({question.split for question in sheet.questions}):
         own = [value for value, question in zip(f1, sheet.questions, strict=True) if question.split == split]
         name = family.name if split == "test" else f"dev_{family.name}"
         found[name] = Score.mean_of(own, axis=family.axis, better=family.better, split=split, headline=True)

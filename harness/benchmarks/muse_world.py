@@ -7,8 +7,8 @@ dev or all test, whatever is to be forgotten besides.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from harness.api import Item, Split
@@ -41,10 +41,11 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class Asked:
-    """A scored item and the split that it serves."""
+    """A scored item, the split that it serves, and the article (or piece of a book) that it is taken to be from."""
 
     item: Item
     split: Split
+    home: str
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,28 @@ def _read(corpus: Corpus, data_root: str, request: Request, words: int) -> World
     )
 
 
+def halves(world: World, words: int) -> Iterator[tuple[tuple[str, ...], World]]:
+    """Each half of the articles of dev items, in pieces, with the dev items of the other half.
+
+    An article that has a rare run of words in common with what is asked is not shown. Items about the retain set are
+    asked both times.
+    """
+    dev = [one for part in (world.verbmem, world.knowmem_forget) for one in part if one.split == "dev"]
+    homes = list(dict.fromkeys(one.home for one in dev))
+    for shown, asked in ((homes[::2], homes[1::2]), (homes[1::2], homes[::2])):
+        mine = {
+            name: tuple(one for one in getattr(world, name) if one.split == "dev" and one.home in asked)
+            for name in ("verbmem", "knowmem_forget")
+        }
+        passages = [one.item.prompt + " " + one.item.answer for one in mine["verbmem"]]
+        betrayed = _touched(passages, shown)
+        kept = tuple(one for one in world.knowmem_retain if one.split == "dev")
+        yield (
+            _cut([unit for unit in shown if unit not in betrayed], words),
+            replace(world, knowmem_retain=kept, verbmem=mine["verbmem"], knowmem_forget=mine["knowmem_forget"]),
+        )
+
+
 def shots(world: World) -> tuple[str, str]:
     """What stands before every question about the forget set, and about the retain set."""
     return ten_shot(world.solved_forget), ten_shot(world.solved_retain)
@@ -229,7 +252,7 @@ def _touched(texts: Sequence[str], units: Sequence[str]) -> set[str]:
 def _split(items: Sequence[Item], keys: Sequence[str], dev: frozenset[str] | None) -> tuple[Asked, ...]:
     """Items with their split; without given dev keys these are chosen among the items' own."""
     chosen = dev_keys(keys) if dev is None else dev
-    return tuple(Asked(item, "dev" if key in chosen else "test") for item, key in zip(items, keys, strict=True))
+    return tuple(Asked(item, "dev" if key in chosen else "test", key) for item, key in zip(items, keys, strict=True))
 
 
 def _without(units: Sequence[str], scored: Sequence[str], forgotten: Sequence[str]) -> list[str]:

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Prompts, param
+from harness.api import AttackerData, BenchmarkCard, Corpora, Engine, Evaluation, Prompts, Selection, param
 from harness.benchmarks.model_pair import Pair, preset_for
 from harness.benchmarks.wmdp_corpora import Sources
 from harness.benchmarks.wmdp_domains import BIO, CHEM, CYBER
 from harness.benchmarks.wmdp_models import models_of
-from harness.benchmarks.wmdp_world import World, card, evaluate, identity, needs, world_of
+from harness.benchmarks.wmdp_world import World, card, evaluate, identity, needs, selection, world_of
 from harness.models import Need
 
 MODEL = "Preset, org/name@COMMIT or folder (which may hold target/ and reference/); empty: zephyr-7b-beta."
@@ -64,6 +64,10 @@ class WMDPBio:
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """A sample of documents of the domain and of others, and solved questions that are not scored."""
         return self._sources().attacker_data(reference_lr, self._world().asked)
+
+    def selection(self, reference_lr: float) -> Sequence[Selection]:
+        """What settings are chosen on."""
+        return selection(self._world(), self._sources(), reference_lr)
 
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """Letters, the robust and cloze variants, and utility."""
@@ -125,6 +129,10 @@ class WMDPCyber:
         """A sample of documents of the domain and of others, and solved questions that are not scored."""
         return self._sources().attacker_data(reference_lr, self._world().asked)
 
+    def selection(self, reference_lr: float) -> Sequence[Selection]:
+        """What settings are chosen on."""
+        return selection(self._world(), self._sources(), reference_lr)
+
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """Letters and utility."""
         return evaluate(self._world(), engine, prompts)
@@ -182,6 +190,10 @@ class WMDPChem:
     def attacker_data(self, reference_lr: float) -> AttackerData:
         """Texts of other domains, and solved questions that are not scored."""
         return self._sources().attacker_data(reference_lr, self._world().asked)
+
+    def selection(self, reference_lr: float) -> Sequence[Selection]:
+        """What settings are chosen on."""
+        return selection(self._world(), self._sources(), reference_lr)
 
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
         """Letters and utility."""

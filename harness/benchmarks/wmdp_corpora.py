@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, overload
@@ -49,6 +49,7 @@ class Documents(Sequence[str]):
         data_root: Folder laid out as the hub is; empty for the hub.
         use: What it is for, which decides the order.
         most: The most documents; 0 for all.
+        apart: A use of whose sample, as large as this one, none of these is; empty where that does not matter.
         withheld: Why there are none; empty where there are.
     """
 
@@ -56,6 +57,7 @@ class Documents(Sequence[str]):
     data_root: str
     use: str
     most: int = 0
+    apart: str = ""
     withheld: str = ""
 
     @overload
@@ -75,7 +77,7 @@ class Documents(Sequence[str]):
     def _texts(self) -> tuple[str, ...]:
         if self.corpus is None or self.withheld:
             raise UserError(self.withheld)
-        return _drawn(self.corpus, self.data_root, self.most, self.use)
+        return _drawn(self.corpus, self.data_root, self.most, self.use, self.apart)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ class Sources:
             reference_lr=reference_lr,
         )
 
+    def validation_data(self, reference_lr: float, asked: Sequence[Asked]) -> AttackerData:
+        """What the attacker sees by whom settings are judged: forget documents that no attacker of the board owns."""
+        known = self._for_attackers(self.domain.forget, "validation forget", apart="attacker forget")
+        return replace(self.attacker_data(reference_lr, asked), forget=known, items=())
+
     def digests(self) -> dict[str, str]:
         """What identifies every corpus that a method or an attacker may see, ``absent`` for what is not there.
 
@@ -137,12 +144,13 @@ class Sources:
 
     def _for_methods(self, corpus: Corpus | None, use: str) -> Sequence[str]:
         there = corpus is not None and is_there(corpus.place.dataset, self.data_root)
-        return Documents(corpus, self.data_root, use, self.documents, "" if there else self._why_not(corpus, use))
+        why = "" if there else self._why_not(corpus, use)
+        return Documents(corpus, self.data_root, use, self.documents, withheld=why)
 
-    def _for_attackers(self, corpus: Corpus | None, use: str) -> Sequence[str]:
+    def _for_attackers(self, corpus: Corpus | None, use: str, apart: str = "") -> Sequence[str]:
         if corpus is None or not is_there(corpus.place.dataset, self.data_root):
             return ()
-        return Documents(corpus, self.data_root, use, POOL)
+        return Documents(corpus, self.data_root, use, POOL, apart)
 
     def _digest(self, corpus: Corpus | None) -> str:
         if corpus is None or not is_there(corpus.place.dataset, self.data_root):
@@ -202,10 +210,11 @@ def _digest_of(corpus: Corpus, data_root: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _drawn(corpus: Corpus, data_root: str, count: int, use: str) -> tuple[str, ...]:
+def _drawn(corpus: Corpus, data_root: str, count: int, use: str, apart: str) -> tuple[str, ...]:
     """At most ``count`` documents (0: all) in an order that the use decides, so that another use has another sample.
 
     Samples are remembered and whole corpora are not: that of biology takes gigabytes.
     """
-    texts = load_documents(corpus, data_root)
+    taken = frozenset(_drawn(corpus, data_root, count, apart, "")) if apart else frozenset()
+    texts = [text for text in load_documents(corpus, data_root) if text not in taken]
     return tuple(random.Random(use).sample(texts, min(count or len(texts), len(texts))))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.api import BenchmarkCard, Engine, Evaluation, Prompts, Score
+from harness.api import BenchmarkCard, Engine, Evaluation, Prompts, Score, Selection
 from harness.benchmarks.auxiliary import NEED
 from harness.benchmarks.content import text_digest
 from harness.benchmarks.model_pair import Pair
@@ -105,6 +105,16 @@ def evaluate(world: World, engine: Engine, prompts: Prompts) -> Evaluation:
         leaves = {leaf: useful[leaf] for leaf in world.utility.groups[name]}
         scores |= utility_scores(name, leaves, world.near)
     return Evaluation(scores, dict(world.missing), _remarks(world, engine, prompts))
+
+
+def selection(world: World, sources: Sources, reference_lr: float) -> tuple[Selection, ...]:
+    """What settings are chosen on: dev items, against an attacker whose documents no attacker of the board owns."""
+    return (Selection(sources.validation_data(reference_lr, world.asked), partial(_evaluate_dev, world)),)
+
+
+def _evaluate_dev(world: World, engine: Engine, prompts: Prompts) -> Evaluation:
+    scores = evaluate(world, engine, prompts).scores
+    return Evaluation({name: score for name, score in scores.items() if score.split == "dev"})
 
 
 def identity(world: World, sources: Sources, models: Pair) -> dict[str, str]:

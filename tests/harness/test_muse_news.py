@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_muse import ScriptedEngine
 
 from harness import target
 from harness.api import LM, Evaluation, Prompts
@@ -15,7 +16,7 @@ from harness.benchmarks.muse_scores import evaluate
 from harness.benchmarks.muse_world import World, world_of
 from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
-from harness.lm import load_lm, save_lm
+from harness.lm import load_lm, load_tokenizer, save_lm
 from harness.pretrain import tiny_llama, train_tokenizer
 from harness.target_lessons import PAGE, Row, Side, page_rows, passage_rows, sides_of
 
@@ -62,6 +63,19 @@ def evaluation(world: World, news: MUSENews) -> Evaluation:
     engine = TransformersEngine()
     engine.load(load_lm(news.target()))
     return evaluate(excerpt(world), "paper", engine, Prompts())
+
+
+def test_settings_are_judged_on_dev_items_against_articles_that_nobody_else_sees(news: MUSENews) -> None:
+    halves = news.selection(1.0)
+    first, second = (set(half.attacker.forget) for half in halves)
+    assert min(len(first), len(second)) > 0
+    assert not first & second
+    assert not (first | second) & set(news.attacker_data(1.0).forget)
+    engine = ScriptedEngine(load_tokenizer(news.target()))
+    found = [half.evaluate(engine, Prompts()).scores for half in halves]  # type: ignore[arg-type]
+    assert [sorted(scores) for scores in found] == [["dev_knowmem_forget", "dev_knowmem_retain", "dev_verbmem"]] * 2
+    dev = sum(one.split == "dev" for one in world_of(NEWS, str(DATA), Request(), 300).knowmem_forget)
+    assert sum(scores["dev_knowmem_forget"].n for scores in found) == dev
 
 
 @pytest.mark.slow

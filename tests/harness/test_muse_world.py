@@ -9,7 +9,7 @@ from fake_muse import FORGET, RECORDS, article, write_models, write_muse
 
 from harness.benchmarks.muse import MUSEBooks, MUSENews
 from harness.benchmarks.muse_records import BOOKS, NEWS, Corpus, Records, Request
-from harness.benchmarks.muse_world import World, world_of
+from harness.benchmarks.muse_world import World, halves, world_of
 from harness.engines.transformers import TransformersEngine
 from harness.errors import UserError
 from harness.testing import failures
@@ -205,3 +205,22 @@ def test_every_split_that_is_read_is_among_the_needs(tmp_path: Path) -> None:
     root = write_muse(tmp_path / "root", NEWS.dataset)
     needs = MUSENews(model=write_models(tmp_path / "pair"), data_root=root, requests=2).needs()
     assert {("raw", "forget"), ("sust", "forget_2"), ("privleak", "holdout")} <= {(n.config, n.split) for n in needs}
+
+
+def test_halves_of_the_dev_articles_show_nothing_of_what_the_other_half_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.benchmarks.muse_split.DEV", 2)  # three of the six articles serve selection
+    seen = world(tmp_path)
+    for shown, asked in halves(seen, 999):
+        own = {FORGET.index(text) for text in shown}
+        wanted = {FORGET.index(one.home) for one in (*asked.verbmem, *asked.knowmem_forget)}
+        assert (len(own | wanted), len(own) > 0, len(wanted) > 0, own & wanted) == (3, True, True, set())
+        assert own.isdisjoint(FORGET.index(text) for text in seen.attacker_forget)
+        assert {one.split for part in asked.scored().values() for one in part} == {"dev"}
+
+
+def test_too_few_dev_items_for_a_half_are_refused_with_the_number(tmp_path: Path) -> None:
+    benchmark = MUSENews(model=write_models(tmp_path / "pair"), data_root=write_muse(tmp_path / "root", NEWS.dataset))
+    with pytest.raises(UserError, match="Half of the dev articles have 1 VerbMem items, and a score needs 2"):
+        benchmark.selection(1.0)

@@ -258,6 +258,14 @@ def test_a_published_pair_brings_its_never_learned_model() -> None:
     assert str(models_of("deep-ignorance-unfiltered", "").reference).startswith("EleutherAI/deep-ignorance-e2e")
 
 
+def test_a_validation_attacker_owns_documents_that_no_other_has(bio: WMDPBio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.benchmarks.wmdp_corpora.POOL", 4)
+    (only,) = bio.selection(0.5)
+    others = set(bio.attacker_data(0.5).forget)
+    assert (len(only.attacker.forget), set(only.attacker.forget) & others, only.attacker.items) == (4, set(), ())
+    assert set(only.attacker.forget) <= set(bio.corpora().forget)
+
+
 def test_the_third_domain_is_solved_word_problems(wmdp_root: Path) -> None:
     there = WMDPBio(data_root=str(wmdp_root))
     assert list(there.corpora().auxiliary) == ["0 and 1?\n#### 1", "1 and 1?\n#### 2", "2 and 1?\n#### 3"]
