@@ -206,6 +206,25 @@ def leaderboard_build(
         raise typer.Exit(MISUSED)
 
 
+@leaderboard_app.command("pack")
+def leaderboard_pack(
+    *,
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results/local"),
+    out: Annotated[Path, typer.Option(help="New folder for the packed records.")],
+) -> None:
+    """Pack records for publication: one file per benchmark and method, which every command reads as records."""
+    from harness.console import complain, say
+    from harness.store import Store
+
+    store = Store(results)
+    for problem in store.problems():
+        complain(f"Left out: {problem.path} {problem.reason}")
+    files = store.pack(out)
+    if not files:
+        raise UserError(f"No finished cell in {results}, so there is nothing to pack.")
+    say(f"Packed {len(store.ids())} records into {len(files)} files, {sum(f.stat().st_size for f in files):,} bytes.")
+
+
 def _plan(
     typed: Mapping[str, str | None],
     grid: Path | None,

@@ -4,6 +4,7 @@ A file appears by rename after it has been flushed to disk, so a cut at any mome
 What is read is never trusted (schema and id are checked) and never deleted.
 
     <root>/<benchmark>/<method>/<attack>.s<seed>.<id>.json      records
+    <root>/<benchmark>/<method>.records.gz                      records packed for publication (harness/archive.py)
     <root>/failures/<id>.json    <root>/logs/<id>.log           what failed last time, and why
     <root>/scratch/                                             unlearned weights and range tests; may be deleted
 """
@@ -24,6 +25,7 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.archive import SUFFIX, packed, unpacked
 from harness.errors import UserError
 from harness.failure import Failure
 from harness.record import Record, RecordError, dumps, loads
@@ -68,7 +70,7 @@ class Store:
         path = self.path(record)
         if path.exists():
             _set_aside(path)
-        _write(path, dumps(record))
+        _write(path, dumps(record).encode())
         for stale in (self.failed / f"{record.id}.json", self.log(record.id)):
             stale.unlink(missing_ok=True)
         return path
@@ -76,13 +78,30 @@ class Store:
     def put_failure(self, failure: Failure) -> Path:
         """Note why a cell failed; the next run tries it again."""
         path = self.failed / f"{failure.id}.json"
-        _write(path, json.dumps(_FAILURE.dump_python(failure, mode="json"), indent=1, sort_keys=True) + "\n")
+        _write(path, json.dumps(_FAILURE.dump_python(failure, mode="json"), indent=1, sort_keys=True).encode() + b"\n")
         return path
 
     def get(self, cell_id: str) -> Record | None:
         """The record of a cell, or None if it is not finished."""
-        found = (loaded for path in self._files() if cell_id in path.name and isinstance(loaded := _read(path), Record))
+        likely = (path for path in self._files() if cell_id in path.name or path.name.endswith(SUFFIX))
+        found = (loaded for path in likely for loaded in _read(path) if isinstance(loaded, Record))
         return next((record for record in found if record.id == cell_id), None)
+
+    def pack(self, out: Path) -> list[Path]:
+        """Write all records into archives under a folder that holds nothing yet.
+
+        Raises:
+            UserError: The folder holds something, or cannot be written.
+        """
+        if out.exists() and any(out.iterdir()):
+            raise UserError(f"{out} holds something already, and nothing is overwritten. Name a new folder.")
+        groups: dict[Path, list[Record]] = {}
+        for record in self.records():
+            name = f"{_slug(record.cell.method.name)}{SUFFIX}"
+            groups.setdefault(out / _slug(record.cell.benchmark.name) / name, []).append(record)
+        for path, records in groups.items():
+            _write(path, packed(records))
+        return list(groups)
 
     def ids(self) -> frozenset[str]:
         """Ids of all finished cells."""
@@ -122,30 +141,34 @@ class Store:
 
     def _files(self) -> list[Path]:
         apart = {self.failed, self.logs, self.scratch}
-        files = (path for pattern in ("*.json", f"*{ASIDE}") for path in self.root.rglob(pattern))
+        files = (path for pattern in ("*.json", f"*{SUFFIX}", f"*{ASIDE}") for path in self.root.rglob(pattern))
         return sorted(path for path in files if not apart & set(path.parents))
 
     def _sorted_out(self) -> tuple[dict[str, Record], list[Problem]]:
         records: dict[str, Record] = {}
         problems: list[Problem] = []
         for path in self._files():
-            loaded = _read(path)
-            if isinstance(loaded, Problem):
-                problems.append(loaded)
-            elif loaded.id in records:
-                problems.append(Problem(path, f"holds cell {loaded.id} a second time; the first file counts"))
-            else:
-                records[loaded.id] = loaded
+            for loaded in _read(path):
+                if isinstance(loaded, Problem):
+                    problems.append(loaded)
+                elif loaded.id in records:
+                    problems.append(Problem(path, f"holds cell {loaded.id} a second time; the first one counts"))
+                else:
+                    records[loaded.id] = loaded
         return records, problems
 
 
-def _read(path: Path) -> Record | Problem:
+def _read(path: Path) -> Iterator[Record | Problem]:
+    """What a file holds: one record, several in an archive, or why it holds none."""
     if path.name.endswith(ASIDE):
-        return Problem(path, "was no valid record when its cell was run again; delete it when you have looked at it")
-    try:
-        return loads(path.read_text(encoding="utf-8"))
-    except (RecordError, OSError, UnicodeDecodeError) as error:
-        return Problem(path, f"is not a record that can be trusted: {error}")
+        yield Problem(path, "was no valid record when its cell was run again; delete it when you have looked at it")
+    elif path.name.endswith(SUFFIX):
+        yield from (Problem(path, found) if isinstance(found, str) else found for found in unpacked(path))
+    else:
+        try:
+            yield loads(path.read_text(encoding="utf-8"))
+        except (RecordError, OSError, UnicodeDecodeError) as error:
+            yield Problem(path, f"is not a record that can be trusted: {error}")
 
 
 def _failure(text: bytes) -> Failure | None:
@@ -155,13 +178,13 @@ def _failure(text: bytes) -> Failure | None:
     return None
 
 
-def _write(path: Path, text: str) -> None:
-    """All of the text under this name, or nothing: same folder, flush, fsync, rename, fsync of the folder."""
+def _write(path: Path, content: bytes) -> None:
+    """All of the content under this name, or nothing: same folder, flush, fsync, rename, fsync of the folder."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as handle:
-            handle.write(text)
+        with partial.open("wb") as handle:
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         partial.replace(path)
@@ -185,7 +208,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _set_aside(path: Path) -> None:
     """A file that is no record keeps its content under another name before a new record takes its place."""
-    if isinstance(_read(path), Problem):
+    if any(isinstance(found, Problem) for found in _read(path)):
         count = len(list(path.parent.glob(f"{path.name}*{ASIDE}")))
         path.rename(path.with_name(f"{path.name}.{count}{ASIDE}"))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import multiprocessing
 import os
 import resource
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from fake_tasks import cell, record
 
+from harness.archive import packed
 from harness.cell import Spec
 from harness.errors import UserError
 from harness.failure import Failure
@@ -146,3 +148,52 @@ def test_weights_that_a_killed_run_left_half_written_are_removed_by_the_next(sto
     (partial / "model.safetensors").write_text("half")
     with store.lock():
         assert not partial.exists()
+
+
+def test_packed_records_are_read_as_records(store: Store, tmp_path: Path) -> None:
+    kept = [record("relearn", seed=seed) for seed in (1, 0)] + [record("none")]
+    for one in kept:
+        store.put(one)
+    (path,) = store.pack(tmp_path / "packed")
+    other = Store(tmp_path / "packed")
+    assert path == other.root / "bench" / "npo.records.gz"
+    assert {one.id: one for one in other.records()} == {one.id: one for one in kept}
+    assert (other.get(kept[0].id), other.problems()) == (kept[0], ())
+
+
+def test_the_bytes_of_an_archive_depend_on_the_records_alone() -> None:
+    some = [record("relearn", seed=seed) for seed in (1, 0)]
+    assert packed(some) == packed(reversed(some))
+
+
+def test_nothing_is_overwritten_by_packing(store: Store) -> None:
+    store.put(record())
+    with pytest.raises(UserError, match="holds something already, and nothing is overwritten"):
+        store.pack(store.root)
+
+
+def test_a_spoilt_line_of_an_archive_is_named_and_the_others_count(store: Store, tmp_path: Path) -> None:
+    good = dumps(record()).encode()
+    path = tmp_path / "x.records.gz"
+    path.write_bytes(gzip.compress(good + b"\xff\n" + good.replace(b"1", b"2") + dumps(record("relearn")).encode()))
+    spoilt = Store(tmp_path)
+    assert spoilt.ids() == {record().id, record("relearn").id}
+    assert [problem.reason.split(" is not")[0] for problem in spoilt.problems()] == ["line 2", "line 3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no gzip", "cannot be unpacked"),
+        (packed([record()])[:-20], "cannot be unpacked"),
+        (gzip.compress(b"a" * 2_000), "more than 0 MiB"),
+    ],
+    ids=["other", "cut", "too large"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
+) -> None:
+    monkeypatch.setattr("harness.archive.LARGEST", 1_000 if reason.startswith("more") else 10**6)
+    (tmp_path / "x.records.gz").write_bytes(content)
+    (problem,) = Store(tmp_path).problems()
+    assert reason in problem.reason
