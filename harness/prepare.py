@@ -7,6 +7,7 @@ order and computes its share of every batch; only the first one writes and speak
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 import torch
@@ -18,7 +19,7 @@ from harness.plan import Plan, Planned
 from harness.registry import load
 from harness.stages import Stages
 from harness.store import Store
-from harness.train.processes import position, processes
+from harness.train.processes import position, processes, said_by_first
 
 
 def prepare(plan: Plan, store: Store) -> Iterator[str]:
@@ -31,7 +32,7 @@ def prepare(plan: Plan, store: Store) -> Iterator[str]:
     disable_progress_bar()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         PartialState(cpu=not torch.cuda.is_available())
-    stages = Stages(store.scratch, run_id=f"prepare-{os.environ.get('TORCHELASTIC_RUN_ID', os.getpid())}")
+    stages = Stages(store.scratch, run_id=f"prepare-{said_by_first(f'{os.getpid()}-{time.time_ns()}')}")
     for planned in rows_of(plan):
         folder = stages.unlearn(planned)
         if position() == 0:

@@ -116,19 +116,25 @@ class Stages:
     def unlearn(self, planned: Planned) -> Path:
         """Make the unlearned weights of a cell unless they are there; every process of a team calls it alike.
 
-        All of them compute, and the first one writes.
+        All of them compute, and the first one writes; requests that the cell continues come before it.
 
         Raises:
             UserError: As ``__call__``.
         """
         benchmark, method = (self._component(planned, kind) for kind in ("benchmark", "method"))
-        folder = self._folder(planned.cell)
-        if said_by_first(folder.exists()):
+        return self._prepared(planned.cell, benchmark, method)
+
+    def _prepared(self, cell: Cell, benchmark: Benchmark, method: Method) -> Path:
+        before = previous(cell, benchmark, method)
+        if before is not None:
+            self._prepared(*before, method)
+        folder = self._folder(cell)
+        if said_by_first(folder.exists()):  # not before the first one has written what came before
             return folder
         if position() == 0:
-            self._unlearned(planned.cell, benchmark, method)
+            self._unlearned(cell, benchmark, method)
         else:
-            self._made(planned.cell, benchmark, method)
+            self._made(cell, benchmark, method)
         return folder
 
     def _unlearned(self, cell: Cell, benchmark: Benchmark, method: Method) -> Unlearned:

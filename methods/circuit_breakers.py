@@ -28,7 +28,9 @@ from harness.train import (
     drift,
     follow,
     frozen,
+    gathered,
     maps_of,
+    position,
     rows,
     sides,
     states,
@@ -155,11 +157,13 @@ def overlapping(own: Tensor, every: Tensor, first: int) -> Tensor:
 
 
 def overlap(view: nn.Module, pieces: Sequence[Batch], layers: Sequence[int]) -> Callable[[Batch], Tensor]:
-    """:func:`overlapping` of one piece with all documents of the batch that this process holds."""
+    """:func:`overlapping` of one piece with all documents of the batch, those of other processes included."""
     with torch.no_grad():
         pooled = [pool(states(view, piece, layers), piece) for piece in pieces]
-    every = torch.cat(pooled, dim=1)
-    ends = torch.tensor([part.shape[1] for part in pooled]).cumsum(0).tolist()
+    parts = gathered(torch.cat(pooled, dim=1))
+    every = torch.cat(parts, dim=1)
+    before = sum(part.shape[1] for part in parts[: position()])
+    ends = (before + torch.tensor([part.shape[1] for part in pooled]).cumsum(0)).tolist()
     first = {id(piece): end - len(piece.input_ids) for piece, end in zip(pieces, ends, strict=True)}
     return lambda batch: overlapping(pool(states(view, batch, layers), batch), every, first[id(batch)])
 

@@ -115,11 +115,12 @@ class TARLite(Paired):
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Safeguard if asked for, then follow tamper gradients and the gradient that retains."""
         count = len(lm.model.get_decoder().layers)
-        view, layers = truncated(lm.model, count - 1), range(count)
+        layers = range(count)
         data = sides(lm, corpora, self, seed=seed)
         attacked, held_out = self.split(lm, data.forget_rows, seed=seed)
         draw = random.Random(seed)
         with trained(lm, self, seed=seed) as params:
+            view = truncated(lm.model, count - 1)
             unmoved = drift(view, frozen(view), layers)
             nll, tamper = likelihood(lm.model), uncertainty(lm.model)
             self.safeguard(params, data, mapped(view, token_vectors(lm.model, seed), layers), nll)

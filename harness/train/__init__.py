@@ -55,7 +55,7 @@ from harness.train.losses import (
     token_nll,
 )
 from harness.train.pairs import REFUSALS, Solved, answered, encode_pairs, pad_pairs, pair_nll, pair_stream
-from harness.train.processes import summed
+from harness.train.processes import gathered, position, summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.trained import trained
 from harness.train.tuning import Recipe, finetuned
@@ -132,6 +132,7 @@ __all__ = [
     "forget_preference",
     "frozen",
     "frozen_copy",
+    "gathered",
     "gradient",
     "kl_to",
     "lengths",
@@ -151,6 +152,7 @@ __all__ = [
     "pair_nll",
     "pair_stream",
     "perturbed",
+    "position",
     "products",
     "rate",
     "restored",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from harness.errors import UserError
 from harness.train.data import Batch
 from harness.train.frozen import Frozen, frozen
+from harness.train.processes import summed
 from harness.train.sharding import is_sharded
 from harness.train.weights import linear_maps
 
@@ -138,9 +139,11 @@ def direction(model: PreTrainedModel, seed: int) -> Tensor:
 
 @torch.no_grad()
 def mean_length(view: nn.Module, pieces: Sequence[Batch]) -> float:
-    """Mean Euclidean length of activations over the tokens of a batch that comes in pieces."""
+    """Mean Euclidean length of activations over the tokens of a batch that comes in pieces, of all processes."""
     sizes = [(token_mean(activations(view, batch).norm(dim=-1), batch), tokens(batch)) for batch in pieces]
-    return float(sum(size * count for size, count in sizes)) / sum(count for _, count in sizes)
+    device = pieces[0].input_ids.device
+    length = summed(float(sum(size * count for size, count in sizes)), device=device)
+    return length / summed(sum(count for _, count in sizes), device=device)
 
 
 def toward(view: nn.Module, target: Tensor) -> Callable[[Batch], Tensor]:

@@ -7,9 +7,12 @@ Nothing here starts processes: whoever does (``harness unlearn`` under ``acceler
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+Said = TypeVar("Said")
 
 
 def processes() -> int:
@@ -31,13 +34,22 @@ def summed(value: float, *, device: torch.device) -> float:
     return float(total)
 
 
-def said_by_first(value: bool) -> bool:
+def said_by_first(value: Said) -> Said:
     """What the first process says, in every process."""
     if processes() == 1:
         return value
     said = [value]
     distributed.broadcast_object_list(said, src=0)
     return said[0]
+
+
+def gathered(tensor: Tensor) -> list[Tensor]:
+    """Every process's tensor, in the order of the processes; their shapes may differ, and no gradient flows."""
+    if processes() == 1:
+        return [tensor]
+    found: list[Tensor] = [tensor] * processes()
+    distributed.all_gather_object(found, tensor.cpu())
+    return [part.to(tensor.device) for part in found]
 
 
 def sum_in_place(tensors: Sequence[Tensor]) -> None:

@@ -23,6 +23,11 @@ def jobs_of(grid: Grid, discipline: Discipline, folder: Path) -> tuple[list[Job]
     benchmarks, attacks = expanded("benchmark", grid.benchmarks), expanded("attack", grid.attacks)
     if len(attacks) != 1:
         raise UserError(f"--attack names {len(attacks)} attacks. A search needs one to be judged by, such as relearn.")
+    if getattr(component_class("attack", attacks[0].partition("@")[0]), "family", "") == "none":
+        raise UserError(
+            f"--attack {attacks[0]} changes nothing, so no setting could be told from another by what is left after "
+            "it. Name one that brings knowledge back, such as relearn."
+        )
     engine = suitable() if grid.engine == AUTO else grid.engine
     jobs: list[Job] = []
     omitted: list[str] = []

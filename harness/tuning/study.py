@@ -74,6 +74,7 @@ class Study:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         journal.parent.mkdir(parents=True, exist_ok=True)
+        _mend(journal)
         storage = JournalStorage(JournalFileBackend(str(journal)))
         study = optuna.create_study(storage=storage, study_name=self._name(), direction="minimize", load_if_exists=True)
         done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and not _cut(trial)]
@@ -113,6 +114,17 @@ def closest(trials: list[FrozenTrial]) -> FrozenTrial | None:
     """The trial that kept most utility, for the message that no one kept enough."""
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     return max(finished, key=lambda trial: float(trial.user_attrs["utility"]), default=None)
+
+
+def _mend(journal: Path) -> None:
+    """Drop the end of a last line that a killed process did not finish: what is appended to it could not be read."""
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with journal.open("r+b") as handle:
+            handle.truncate(len(whole))
 
 
 def _close(study: optuna.Study) -> None:

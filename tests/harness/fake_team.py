@@ -44,10 +44,15 @@ def made(entry: str, extra: dict[str, Any]) -> Any:
     """The method that an entry names."""
     place, *typed = entry.split(",")
     module, _, name = place.partition(":")
-    fields = {
-        field: int(value) if value.isdigit() else value for field, _, value in (pair.partition("=") for pair in typed)
-    }
+    fields = {field: value_of(text) for field, _, text in (pair.partition("=") for pair in typed)}
     return getattr(importlib.import_module(module), name)(**SETTINGS, **fields, **extra)
+
+
+def value_of(text: str) -> int | str | tuple[int, ...]:
+    """A whole number, several of them joined by ``+``, or a text."""
+    if "+" in text:
+        return tuple(map(int, text.split("+")))
+    return int(text) if text.isdigit() else text
 
 
 if __name__ == "__main__":

@@ -185,3 +185,8 @@ def test_an_engine_with_a_list_of_its_own_serves_no_replaced_model(
     assert names(plan, "method") == {"none", "reference"}
     assert any("fake-bench · nudge: the engine vllm serves no model of a class" in line for line in plan.omitted)
     assert "nudge" in names(planned(settings, engine="transformers"), "method")
+
+
+def test_a_folder_of_tuned_settings_that_holds_none_is_refused(settings: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--tuned .* holds no tuned setting"):
+        planned(settings, tuned=str(tmp_path / "mistyped"))

@@ -28,7 +28,12 @@ LAUNCH = (
 """Without a GPU the processes of --multi_gpu speak over gloo."""
 
 
-REPLICATED = ("methods.stableun:StableUN",)
+REPLICATED = (
+    "methods.stableun:StableUN",
+    "methods.rmu:RMU,layer=1,train_layers=0+1,adaptive=5",
+    "methods.circuit_breakers:CircuitBreakers,layers=0+1,lora_rank=0,orthogonality=10",
+)
+"""Also what is compared over the whole batch: lengths of activations, and documents with each other."""
 SHARDED = (
     "methods.npo:NPO,retain=kl",
     "methods.stableun:StableUN,families=gpn",
@@ -65,9 +70,16 @@ def test_two_processes_make_the_weights_that_one_makes(
 
 
 @pytest.mark.slow
-def test_a_method_that_passes_through_a_part_of_a_cut_model_is_refused(tmp_path: Path) -> None:
-    refused = launch(str(tmp_path), "methods.undial:UNDIAL", SHARD="1")
-    assert "shard=true is for training every weight" in refused.stdout + refused.stderr
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("methods.undial:UNDIAL", "shard=true is for training every weight"),
+        ("methods.tar_lite:TARLite,lora_rank=0", "passes through a part of the model, which shard=true does not allow"),
+    ],
+)
+def test_a_method_that_a_cut_model_cannot_serve_is_refused(tmp_path: Path, entry: str, reason: str) -> None:
+    refused = launch(str(tmp_path), entry, SHARD="1")
+    assert reason in refused.stdout + refused.stderr
 
 
 def test_a_lone_process_has_nothing_to_cut_a_model_over(tiny_lm: LM) -> None:

@@ -15,7 +15,9 @@ from optuna.trial import TrialState
 
 from harness.api import Score, param
 from harness.errors import UserError
+from harness.grid import Grid
 from harness.ruler import Ruler
+from harness.tuning.jobs import jobs_of
 from harness.tuning.presets import write_setting
 from harness.tuning.space import WIDTH, space_of
 from harness.tuning.study import Discipline, Study, chosen, closest
@@ -109,6 +111,19 @@ def test_a_study_that_was_cut_ends_with_the_trials_of_one_that_was_not(tmp_path:
         with pytest.raises(Cut):
             run(tmp_path / "cut", cutting)
     assert [t.params for t in run(tmp_path / "cut")] == [t.params for t in run(tmp_path / "whole")]
+
+
+def test_a_journal_whose_last_line_was_torn_goes_on_too(tmp_path: Path) -> None:
+    whole = [trial.params for trial in run(tmp_path)]
+    journal = tmp_path / "knob.journal"
+    journal.write_bytes(journal.read_bytes()[:-25])
+    assert [trial.params for trial in run(tmp_path)] == whole
+
+
+def test_an_attack_that_changes_nothing_cannot_judge_settings(tmp_path: Path) -> None:
+    grid = Grid(methods=("npo",), attacks=("none",), benchmarks=("pocket-wmdp",))
+    with pytest.raises(UserError, match="--attack none changes nothing"):
+        jobs_of(grid, DISCIPLINE, tmp_path)
 
 
 def test_a_finished_study_is_not_tried_again(tmp_path: Path) -> None:
