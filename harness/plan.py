@@ -22,7 +22,7 @@ from harness.errors import UserError
 from harness.grid import Grid, Overrides, matches_of, overrides_of, read_grid
 from harness.registry import KINDS, Kind
 from harness.sequence import earlier
-from harness.settings import setting_of
+from harness.settings import setting_of, tuned_folder
 
 NEEDED: Mapping[Need, str] = {
     "pairs": "solved questions that are never scored",
@@ -98,7 +98,7 @@ def make_plan(grid: Grid) -> Plan:
     controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}
     completed = {kind: tuple(dict.fromkeys((*controls.get(kind, ()), *names[kind]))) for kind in KINDS}
     _refuse_idle(overrides, completed)
-    tuned = _tuned_folder(grid)
+    tuned = tuned_folder(grid.tuned)
     squares = [_Square(benchmark, completed, overrides, tuned) for benchmark in names["benchmark"]]
     lines = (line for square in squares for line in square.omitted(matches_of(grid)))
     omitted = (*_beyond_core(grid, completed), *lines)
@@ -254,19 +254,6 @@ def _controls(kind: Kind) -> tuple[str, ...]:
     if kind == "attack":
         return tuple(name for name, cls in classes.items() if getattr(cls, "family", "") == "none")
     return tuple(name for name, cls in classes.items() if role_of(cls) != "method")
-
-
-def _tuned_folder(grid: Grid) -> Path | None:
-    """Where tuned settings are; a folder that holds none is a mistake in its name."""
-    if not grid.tuned:
-        return None
-    folder = Path(grid.tuned)
-    if not any(folder.glob("*/*.json")):
-        raise UserError(
-            f"--tuned {folder} holds no tuned setting (<benchmark>/<method>.json). Give the folder that `harness tune` "
-            "wrote with --out, or leave it out."
-        )
-    return folder
 
 
 def _refuse_empty(names: Mapping[Kind, Sequence[str]], seeds: Sequence[int]) -> None:

@@ -72,6 +72,19 @@ def _tuned(cls: type, name: str, benchmark: str, tuned: Path | None) -> Mapping[
     return next((fields for fields in found if fields is not None), None)
 
 
+def tuned_folder(typed: str) -> Path | None:
+    """Where tuned settings are; a folder that holds none is a mistake in its name."""
+    if not typed:
+        return None
+    folder = Path(typed)
+    if not any(folder.glob("*/*.json")):
+        raise UserError(
+            f"--tuned {folder} holds no tuned setting (<benchmark>/<method>.json). Give the folder that `harness tune` "
+            "wrote with --out, or leave it out."
+        )
+    return folder
+
+
 def tuned_fields(path: Path) -> Mapping[str, object] | None:
     """The fields of a tuned setting; None if there is no such file.
 
