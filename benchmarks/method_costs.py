@@ -7,7 +7,7 @@ Both are run in turn in one process, on the pocket model, at equal batch, length
 median of its run; the ratio is that of the fastest runs of each, since whatever else a machine does only adds. Theory
 counts a backward pass as two forwards (spec: methods section 0), so GradDiff's 2F+2B are 6; where a method's passes are
 not all over one batch of documents, it is what was counted. A method that takes over 15 % more than that is flagged.
-RepSelect, which takes no steps of an optimiser, is printed with its whole run.
+Of methods whose steps are unequal the whole run is divided by its updates.
 """
 
 from __future__ import annotations
@@ -62,13 +62,12 @@ THEORY: Mapping[str, float] = {
     "npo_ilu": 12,  # 4F+4B: an unbiased square needs two auxiliary batches (the spec counts one)
     "stableun": 12,  # 4F+4B for the family that climbs
     "rmu": 3.5,  # half of the layers: 2F+2B+1F0 of them
-    "circuit_breakers": 8,  # 2F+2B+2F0
     "task_vector": 3,
     "whp": 3,
     "sham": 3,
 }
 """Passes per step in units of one forward of one batch."""
-OTHERS = ("rmu_lat", "elm", "idk", "dpo", "tar_lite", "repselect")
+OTHERS = ("circuit_breakers", "rmu_lat", "elm", "idk", "dpo", "tar_lite", "repselect")
 """Parts of the model, prompts, pairs, attacks inside a step: their theory is what was counted."""
 
 
@@ -86,9 +85,23 @@ def cost_of(name: str) -> Cost:
     return meter.cost()
 
 
-def passes(cost: Cost, yardstick: Cost) -> float:
-    """Passes per step, in units where GradDiff has six."""
-    per_step = (cost.token_forwards + 2 * cost.token_backwards) / cost.steps
+UNEVEN = ("rmu_lat", "tar_lite", "repselect")
+"""Some steps attack, or an adversary steps the optimiser too: neither a median nor a count of steps tells an update."""
+
+
+def updates_of(name: str, cost: Cost) -> int:
+    """How many updates of the method a run had."""
+    return int(str(EQUAL["steps"])) if name in UNEVEN else cost.steps
+
+
+def time_of(name: str, cost: Cost) -> float:
+    """Seconds of one update."""
+    return cost.seconds / updates_of(name, cost) if name in UNEVEN else cost.step_seconds
+
+
+def passes(name: str, cost: Cost, yardstick: Cost) -> float:
+    """Passes per update, in units where GradDiff has six."""
+    per_step = (cost.token_forwards + 2 * cost.token_backwards) / updates_of(name, cost)
     return GRADDIFF * per_step / ((yardstick.token_forwards + 2 * yardstick.token_backwards) / yardstick.steps)
 
 
@@ -97,12 +110,9 @@ def row(name: str, rounds: int) -> list[str]:
     pairs = [(cost_of("graddiff"), cost_of(name)) for _ in range(rounds)]
     yardstick, cost = pairs[-1]
     mib = 1 / 2**20
-    if not all(mine.step_seconds for _, mine in pairs):
-        whole = min(mine.seconds for _, mine in pairs) / min(base.seconds for base, _ in pairs)
-        return [name, "-", "-", "-", f"{whole:.2f} (whole run)", "", str(cost.trained_parameters), "-", "-"]
-    fastest = min(mine.step_seconds for _, mine in pairs)
+    fastest = min(time_of(name, mine) for _, mine in pairs)
     ratio = fastest / min(base.step_seconds for base, _ in pairs)
-    counted = passes(cost, yardstick)
+    counted = passes(name, cost, yardstick)
     theory = THEORY.get(name, counted)
     flag = "over" if ratio > ALLOWED * theory / GRADDIFF else ""
     return [

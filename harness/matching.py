@@ -70,7 +70,7 @@ def found_share(match: Match, place: Place) -> float:
     """The share that meets a level, by bisection: K falls and u falls as the share grows.
 
     Raises:
-        NotApplicable: K stays above the level at every share tried, or u falls below it at the first.
+        NotApplicable: K or u stays above the level at every share tried, or u falls below it at the first.
     """
 
     def beyond(step: int) -> bool:
@@ -82,10 +82,11 @@ def found_share(match: Match, place: Place) -> float:
         if first is None:
             raise NotApplicable(f"K on dev items stays above {match.level:g} up to {LAST / STEPS:g} times its update")
         return first / STEPS
-    last = LAST if first is None else first - 1
-    if last == 0:
+    if first is None:
+        raise NotApplicable(f"u on dev items stays at or above {match.level:g} up to {LAST / STEPS:g} times its update")
+    if first == 1:
         raise NotApplicable(f"u on dev items falls below {match.level:g} with the first {STEPS}th of its update")
-    return last / STEPS
+    return (first - 1) / STEPS
 
 
 def _first(beyond: Callable[[int], bool]) -> int | None:

@@ -93,8 +93,12 @@ class Store:
         Raises:
             UserError: The folder holds something, or cannot be written.
         """
-        if out.exists() and any(out.iterdir()):
-            raise UserError(f"{out} holds something already, and nothing is overwritten. Name a new folder.")
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"{out} is there already, and nothing is overwritten. Name a new folder.")
+        if out.resolve().is_relative_to(self.root.resolve()):
+            raise UserError(
+                f"{out} lies in {self.root}, where every record would stand twice. Name a folder outside it."
+            )
         groups: dict[Path, list[Record]] = {}
         for record in self.records():
             name = f"{_slug(record.cell.method.name)}{SUFFIX}"

@@ -141,7 +141,8 @@ class BoardPage:
         if not board.has_knowledge:
             return f"Nothing is ranked, since K is not defined: no headline forget score is usable ({_reasons(board)})."
         if not any(row.card.role == "method" for row in board.rows):
-            return "No unlearning method was run, so nothing is ranked."
+            why = "No method could be matched" if board.unmatched else "No unlearning method was run"
+            return f"{why}, so nothing is ranked."
         return "No row passes both gates with all attacks run, so nothing is ranked."
 
     @property

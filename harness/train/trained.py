@@ -1,6 +1,7 @@
 """What a method trains: the weights or adapters in their place, in the precision that was asked for.
 
-Whatever happens inside the block, the model ends with its own modules, names and dtype; adapters end merged.
+Whatever happens inside the block, the model ends with its own modules, names and dtype; adapters end merged, or gone if
+the block failed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import nn
 
 from harness.api import LM
 from harness.errors import UserError
-from harness.train.adapters import adapted, factors, merged
+from harness.train.adapters import ADAPTER, adapted, factors
 from harness.train.loop import trainable
 from harness.train.settings import Training
 from harness.train.sharding import sharded
@@ -54,9 +55,8 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
     with adapted(lm.model, rank=how.lora_rank, alpha=how.lora_alpha, seed=seed, only=only) as adapters:
         with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
             yield factors(adapters)
-        with merged(lm.model, adapters):
-            kept = [adapter.base_layer.weight.detach().clone() for adapter in adapters.values()]
-        torch._foreach_copy_([adapter.base_layer.weight.detach() for adapter in adapters.values()], kept)
+        for adapter in adapters.values():
+            adapter.base_layer.weight.data.add_(adapter.get_delta_weight(ADAPTER).detach())
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from fake_world import fixed_rate
 from harness.api import LM, Evaluation, NotApplicable, Prompts, Score
 from harness.cell import Match
 from harness.lm import load_lm, save_lm
-from harness.matching import LAST, STEPS, found_share, matched_share, move
+from harness.matching import STEPS, found_share, matched_share, move
 from harness.plan import Plan
 from harness.stages import Stages
 
@@ -35,7 +35,6 @@ def linear(forgets: float, costs: float) -> Callable[[float], tuple[float, float
         (FORGET, 0.6, 0.0, 1.25),  # carried further than the method did
         (UTILITY, 1.0, 0.1, 0.5),
         (UTILITY, 1.0, 0.04, 1.25),
-        (UTILITY, 1.0, 0.0, LAST / STEPS),  # never costs anything: as far as is tried
     ],
 )
 def test_the_share_is_where_a_line_meets_the_level(match: Match, forgets: float, costs: float, share: float) -> None:
@@ -45,6 +44,11 @@ def test_the_share_is_where_a_line_meets_the_level(match: Match, forgets: float,
 def test_a_model_that_keeps_its_knowledge_cannot_be_matched() -> None:
     with pytest.raises(NotApplicable, match=r"K on dev items stays above 0\.25 up to 1\.5 times its update"):
         found_share(FORGET, linear(0.4, 0.0))
+
+
+def test_a_model_that_keeps_its_utility_however_far_it_goes_cannot_be_matched() -> None:
+    with pytest.raises(NotApplicable, match=r"u on dev items stays at or above 0\.95 up to 1\.5 times its update"):
+        found_share(UTILITY, linear(1.0, 0.0))
 
 
 def test_a_model_that_breaks_at_once_cannot_be_matched() -> None:
@@ -112,9 +116,9 @@ def test_models_are_matched_on_scores_of_the_weights_between(
 ) -> None:
     benchmark, lm = lines(tmp_path, tiny_models)
     assert matched_share(match, benchmark, Weigh(), lm) == share  # type: ignore[arg-type]
-    assert float(first_weight(lm)) == WHOLE  # put back
+    assert first_weight(lm).item() == WHOLE  # put back
     move(lm, load_lm(benchmark.target()), share)
-    assert float(first_weight(lm)) == share * WHOLE
+    assert first_weight(lm).item() == share * WHOLE
 
 
 def test_reported_items_decide_nothing(tmp_path: Path, tiny_models: Path) -> None:

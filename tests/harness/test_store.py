@@ -168,8 +168,11 @@ def test_the_bytes_of_an_archive_depend_on_the_records_alone() -> None:
 
 def test_nothing_is_overwritten_by_packing(store: Store) -> None:
     store.put(record())
-    with pytest.raises(UserError, match="holds something already, and nothing is overwritten"):
-        store.pack(store.root)
+    (there := store.root.parent / "there").write_text("a file")
+    with pytest.raises(UserError, match="is there already, and nothing is overwritten"):
+        store.pack(there)
+    with pytest.raises(UserError, match="where every record would stand twice"):
+        store.pack(store.root / "packed")
 
 
 def test_a_spoilt_line_of_an_archive_is_named_and_the_others_count(store: Store, tmp_path: Path) -> None:
