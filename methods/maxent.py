@@ -20,18 +20,13 @@ from harness.train import (
     SMALL_BUDGET,
     Balanced,
     Batch,
+    negative_entropy,
     retain_loss,
     sides,
     target_logits,
     trained,
     weigh,
 )
-
-
-def negative_entropy(logits: Tensor) -> Tensor:
-    """Mean over N positions of ``sum_v p_v log p_v`` from logits (N, V), nats: between -ln V and 0 (2410.08109)."""
-    log_p = logits.log_softmax(dim=-1)
-    return (log_p.exp() * log_p).sum(dim=-1).mean()
 
 
 def divergence_from_uniform(logits: Tensor) -> Tensor:

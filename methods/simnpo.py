@@ -18,7 +18,7 @@ from harness.train import (
     SMALL_BUDGET,
     Balanced,
     Batch,
-    negative_preference,
+    margin_preference,
     retain_loss,
     rows,
     sequence_nll,
@@ -26,20 +26,6 @@ from harness.train import (
     trained,
     weigh,
 )
-
-
-def margin_preference(nll: Tensor, *, beta: float, delta: float) -> Tensor:
-    """Per sequence ``-(2 / beta) * log sigmoid(beta * (nll - delta))`` (2410.07163).
-
-    The weight on the gradient of a mean log-likelihood is ``2 q / (1 + q)`` with ``q = exp(-beta * (nll - delta))``.
-
-    Args:
-        nll: (B,) mean negative log-likelihood per token of each sequence, nats.
-        beta: Inverse temperature.
-        delta: Mean negative log-likelihood at which that weight is 1, nats; above it the push fades.
-    """
-    return negative_preference(nll, nll.new_full((), delta), beta=beta)
-
 
 POCKET: Mapping[str, object] = {
     **POCKET_BUDGET,

@@ -34,6 +34,7 @@ from harness.train import (
     frozen,
     gradient,
     mean_nll,
+    negative_entropy,
     restored,
     sides,
     states,
@@ -187,12 +188,6 @@ def likelihood(model: PreTrainedModel) -> Loss:
 def uncertainty(model: PreTrainedModel) -> Loss:
     """:func:`negative_entropy` of a batch."""
     return lambda batch: negative_entropy(target_logits(model, batch)[0])
-
-
-def negative_entropy(logits: Tensor) -> Tensor:
-    """Mean over N positions of minus the entropy of logits (N, V), nats: from ``-ln V`` to 0."""
-    log_p = logits.log_softmax(-1)
-    return (log_p.exp() * log_p).sum(-1).mean()
 
 
 def token_vectors(model: PreTrainedModel, seed: int) -> Tensor:

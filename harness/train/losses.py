@@ -74,6 +74,12 @@ def divergence(given: Tensor, wanted: Tensor) -> Tensor:
     return functional.kl_div(own, due, log_target=True, reduction="sum") / len(given)
 
 
+def negative_entropy(logits: Tensor) -> Tensor:
+    """Mean over N positions of ``sum_v p_v log p_v`` from logits (N, V), nats: between -ln V and 0 (2410.08109)."""
+    log_p = logits.log_softmax(dim=-1)
+    return (log_p.exp() * log_p).sum(dim=-1).mean()
+
+
 def kl_to(model: PreTrainedModel, reference: Frozen, batch: Batch) -> Tensor:
     """Mean over target positions of KL(reference || model), nats."""
     wanted = reference(lambda original: target_logits(original, batch)[0])
@@ -91,14 +97,17 @@ def negative_preference(nll: Tensor, reference_nll: Tensor, *, beta: float) -> T
     return -2 / beta * functional.logsigmoid(beta * (nll - reference_nll))
 
 
-def simple_preference(nll: Tensor, *, beta: float) -> Tensor:
-    """SimNPO without a margin, ``-(2 / beta) * log sigmoid(beta * nll)`` per sequence (2410.07163, eq. 4).
+def margin_preference(nll: Tensor, *, beta: float, delta: float) -> Tensor:
+    """Per sequence ``-(2 / beta) * log sigmoid(beta * (nll - delta))`` (2410.07163).
+
+    The weight on the gradient of a mean log-likelihood is ``2 q / (1 + q)`` with ``q = exp(-beta * (nll - delta))``.
 
     Args:
-        nll: (B,) means over the tokens of each sequence, nats.
+        nll: (B,) mean negative log-likelihood per token of each sequence, nats.
         beta: Inverse temperature.
+        delta: Mean negative log-likelihood at which that weight is 1, nats; above it the push fades.
     """
-    return -2 / beta * functional.logsigmoid(beta * nll)
+    return negative_preference(nll, nll.new_full((), delta), beta=beta)
 
 
 def forget_loss(
@@ -124,7 +133,7 @@ def forget_loss(
         return forget_preference(model, forget_rows, pad_id=pad_id, beta=beta, per_token=per_token), rows
     if kind == "ascent":
         return lambda batch: -mean_nll(model, batch), target_tokens
-    return lambda batch: simple_preference(sequence_nll(model, batch, per_token=True), beta=beta).mean(), rows
+    return lambda batch: margin_preference(sequence_nll(model, batch, per_token=True), beta=beta, delta=0).mean(), rows
 
 
 def forget_preference(

@@ -13,13 +13,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.api import LM, Corpora
-from harness.train import Batch, micro_batches, negative_preference, pad, sequence_nll, target_logits
+from harness.train import (
+    Batch,
+    margin_preference,
+    micro_batches,
+    negative_entropy,
+    negative_preference,
+    pad,
+    sequence_nll,
+    target_logits,
+)
 from methods.ceu import without_the_true_token
 from methods.jensun import JensUn, divergence_from_token, jensen_shannon, refusal_targets
-from methods.maxent import MaxEnt, divergence_from_uniform, negative_entropy
+from methods.maxent import MaxEnt, divergence_from_uniform
 from methods.pdu import PDU, Remembered, dual_ascent, peak_height
 from methods.satimp import saturation_weighted_ascent
-from methods.simnpo import margin_preference
 from methods.undial import adjusted_distillation
 from methods.wga import confidence_weighted_ascent
 from tests.methods.formula import first_gradient, mean_over_tokens

@@ -21,6 +21,7 @@ from harness.train import (
     gradient,
     maps_of,
     micro_batches,
+    negative_entropy,
     pad,
     rows,
     shifted,
@@ -32,7 +33,7 @@ from methods.circuit_breakers import CircuitBreakers, overlap, overlapping, pool
 from methods.elm import ELM, novice_target, prompted_logits, ramp, soft_cross_entropy
 from methods.repselect import RepSelect, collapsed, mean_divergence
 from methods.rmu_lat import RMULAT, against, projected
-from methods.tar_lite import Side, TARLite, aligned, mapped, negative_entropy, token_vectors, uncertainty
+from methods.tar_lite import Side, TARLite, aligned, mapped, token_vectors, uncertainty
 
 ROWS = [[5, 9, 3, 7, 1], [8, 2, 1], [4, 4, 6, 1], [11, 12]]
 

@@ -22,13 +22,13 @@ from harness.train import (
     factors,
     forget_preference,
     gradient,
+    margin_preference,
     mean_nll,
     norm,
     pad,
     pad_id,
     rows,
     sequence_nll,
-    simple_preference,
     target_logits,
     tensor_scales,
 )
@@ -280,19 +280,19 @@ def test_composed_equals_the_loop_over_coordinates() -> None:
     assert composed([forget], [retain], retain_weight=0.7)[0].tolist() == pytest.approx(expected)
 
 
-def test_simple_preference_by_hand() -> None:
+def test_margin_preference_without_a_margin_by_hand() -> None:
     # sigmoid(0.5 * 2 ln 3) = 3/4, so the loss is 4 ln(4/3)
-    loss = simple_preference(torch.tensor([9.0]).log(), beta=0.5)
+    loss = margin_preference(torch.tensor([9.0]).log(), beta=0.5, delta=0.0)
     assert loss.item() == pytest.approx(4 * 0.2876821)
 
 
-def test_simple_preference_is_npo_against_a_reference_of_likelihood_one(
+def test_margin_preference_without_a_margin_is_npo_against_a_reference_of_likelihood_one(
     tiny_lm: Callable[[], LM], corpora: Corpora
 ) -> None:
     lm = tiny_lm()
     nll = sequence_nll(lm.model, batch_of(lm, corpora.forget), per_token=True)
     expected = [-2 / 0.7 * (1 / (1 + torch.exp(-0.7 * value))).log() for value in nll]
-    torch.testing.assert_close(simple_preference(nll, beta=0.7), torch.stack(expected))
+    torch.testing.assert_close(margin_preference(nll, beta=0.7, delta=0.0), torch.stack(expected))
 
 
 def test_the_slope_equals_a_central_difference_of_the_scaled_loss() -> None:
@@ -325,7 +325,9 @@ def test_padding_does_not_move_a_loss(loss: str, tiny_lm: Callable[[], LM], corp
     wide = Batch(ids, mask, nn.functional.pad(narrow.labels, (0, 5), value=-100), narrow.index)
     losses = {
         "slope": lambda batch: scale_slope(*target_logits(lm.model, batch)),
-        "simnpo": lambda batch: simple_preference(sequence_nll(lm.model, batch, per_token=True), beta=0.7).mean(),
+        "simnpo": lambda batch: margin_preference(
+            sequence_nll(lm.model, batch, per_token=True), beta=0.7, delta=0.0
+        ).mean(),
     }
     torch.testing.assert_close(losses[loss](wide), losses[loss](narrow))
 
