@@ -121,7 +121,7 @@ def tune(  # noqa: PLR0913 - typer reads the flags from the signature
         float, typer.Option(min=0, max=1, help="Share of utility that a setting may cost before any attack.")
     ] = 0.05,
     attack: Annotated[str, typer.Option(help="The validation attack, on facts that no board shows.")] = "relearn",
-    seed: Annotated[int, typer.Option(min=0, help="Of the search, of unlearning and of the attack.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of search, unlearning and attack.")] = 0,
     pairs: flag.Set = None,
     engine: flag.Engine = None,
     out: Annotated[Path, typer.Option(help="Folder of tuned settings; a search continues what it finds there.")] = Path(
@@ -166,17 +166,26 @@ def unlearn(  # noqa: PLR0913 - typer reads the flags from the signature; they a
     tuned: flag.Tuned = None,
     results: flag.Results = Path("results/local"),
 ) -> None:
-    """Make unlearned weights ahead of `run`, which then finds them; under `accelerate launch`, in several processes."""
+    """Make unlearned weights ahead of `run`, which then finds them; exit 1 if a row failed.
+
+    Under `accelerate launch` several processes make them together.
+    """
     from harness.console import say
     from harness.flags import grid_of
+    from harness.places import require_writable
     from harness.plan import make_plan
     from harness.prepare import prepare
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": "none", "benchmarks": benchmarks, "seeds": seeds, "tuned": tuned}
     wanted = grid_of(grid, typed, pairs=pairs or (), places={"model": model, "data_root": data_root})
-    for line in prepare(make_plan(wanted), Store(results)):
-        say(line)
+    require_writable(results, "--results")
+    failed = False
+    for row in prepare(make_plan(wanted), Store(results)):
+        say(row.line)
+        failed = failed or not row.made
+    if failed:
+        raise typer.Exit(FAILED)
 
 
 def pocket_build(

@@ -53,10 +53,20 @@ def print_shown(described: Mapping[str, Any]) -> None:
             for f in described["fields"]
         ]
         print_table(("field", "type", "default", "allowed", "meaning"), fields)
-    for kind, word in (("presets", "preset"), ("published", "published setting")):
-        for benchmark, preset in described[kind].items():
-            values = ", ".join(f"{key}={_text(value)}" for key, value in preset.items()) or "the defaults"
-            say(f"{word} on {benchmark}: {values}")
+    for line in setting_lines(described):
+        say(line)
+
+
+def setting_lines(described: Mapping[str, Any]) -> list[str]:
+    """Every setting that a component has on a benchmark; a published one with where it comes from."""
+
+    def told(fields: Mapping[str, Any]) -> str:
+        return ", ".join(f"{key}={_text(value)}" for key, value in fields.items()) or "the defaults"
+
+    lines = [f"tuned on {place}: {told(fields)}" for place, fields in described["tuned"].items()]
+    lines += [f"preset on {place}: {told(fields)}" for place, fields in described["presets"].items()]
+    found = described["published"].items()
+    return lines + [f"published on {place}: {told(one['fields'])}. From: {one['source']}" for place, one in found]
 
 
 def heading_lines(described: Mapping[str, Any]) -> list[str]:

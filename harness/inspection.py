@@ -14,6 +14,7 @@ from harness.components import build, component_class, field_docs
 from harness.errors import UserError
 from harness.faults import Fault, attempt
 from harness.registry import KINDS, Kind
+from harness.settings import shipped_settings
 
 KIND_OF: Mapping[str, Kind] = {f"{kind}s": kind for kind in KINDS}
 
@@ -52,15 +53,12 @@ def shown(kind: Kind, name: str) -> dict[str, Any]:
         "path": entry.path,
         "version": cls.version,  # type: ignore[attr-defined]
         "fields": [dataclasses.asdict(field) for field in field_docs(cls) if _settable(cls, field.name)],
-        "presets": _presets(cls, "presets"),
-        "published": _presets(cls, "published"),
+        "tuned": {place: dict(fields) for place, fields in shipped_settings(cls, name).items()},
+        "presets": {place: dict(fields) for place, fields in getattr(cls, "presets", {}).items()},
+        "published": {place: dataclasses.asdict(one) for place, one in getattr(cls, "published", {}).items()},
     }
     extras = {key: value for key in EXTRAS if (value := _extra(cls, key))}
     return described | extras | (_card(name) if kind == "benchmark" else {})
-
-
-def _presets(cls: type, kind: str) -> dict[str, dict[str, object]]:
-    return {benchmark: dict(fields) for benchmark, fields in getattr(cls, kind, {}).items()}
 
 
 def _settable(cls: type, name: str) -> bool:

@@ -29,7 +29,7 @@ NEEDED: Mapping[Need, str] = {
     "personas": "prompts of an expert and a novice",
     "auxiliary": "documents of a third domain",
 }
-"""What a method may need of the corpora, in words."""
+"""What a method may need that not every benchmark has, in words."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
@@ -97,7 +97,7 @@ def make_plan(grid: Grid) -> Plan:
     _refuse_empty(names, grid.seeds)
     controls: dict[Kind, tuple[str, ...]] = {"method": _controls("method"), "attack": _controls("attack")}
     completed = {kind: tuple(dict.fromkeys((*controls.get(kind, ()), *names[kind]))) for kind in KINDS}
-    _refuse_idle(overrides, completed)
+    refuse_idle(overrides, completed)
     tuned = tuned_folder(grid.tuned)
     squares = [_Square(benchmark, completed, overrides, tuned) for benchmark in names["benchmark"]]
     lines = (line for square in squares for line in square.omitted(matches_of(grid)))
@@ -201,7 +201,7 @@ def matches_for(method: object, matches: Sequence[Match | None]) -> tuple[Match 
 def lacking(method: object, offers: Sequence[Need]) -> str:
     """What a method needs of the corpora and a benchmark does not offer, in words; empty if it can run."""
     needs: tuple[Need, ...] = getattr(method, "needs", ())
-    return ", no ".join(NEEDED[need] for need in needs if need not in offers)
+    return ", no ".join(NEEDED[need] for need in needs if need in NEEDED and need not in offers)
 
 
 def _ordered(squares: Sequence[Sequence[Sequence[Planned]]]) -> tuple[Planned, ...]:
@@ -262,7 +262,7 @@ def _refuse_empty(names: Mapping[Kind, Sequence[str]], seeds: Sequence[int]) -> 
         raise UserError(f"The grid is empty: it has no {' and no '.join(empty)}. Name at least one of each.")
 
 
-def _refuse_idle(overrides: Overrides, names: Mapping[Kind, Sequence[str]]) -> None:
+def refuse_idle(overrides: Overrides, names: Mapping[Kind, Sequence[str]]) -> None:
     """A setting for something outside the grid would do nothing in silence."""
     for (kind, name), fields in overrides.items():
         registry.find(kind, name)

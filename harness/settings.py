@@ -50,16 +50,18 @@ def setting_of(kind: Kind, spelt: str, *, benchmark: str | None = None, tuned: P
             f"After the @ stands one of {', '.join(SETTINGS)}."
         )
     cls = registry.load(kind, name)
+    published = getattr(cls, "published", {}).get(benchmark)
     found = {
         "tuned": _tuned(cls, name, benchmark, tuned) if benchmark else None,
         "preset": getattr(cls, "presets", {}).get(benchmark),
-        "published": getattr(cls, "published", {}).get(benchmark),
+        "published": published.fields if published else None,
         "default": {},
     }
     if wanted in ("tuned", "preset") and found[wanted] is None:
+        found_by = f" `harness tune --methods {name} --benchmarks {benchmark}` finds one;" if kind == "method" else ""
         raise UserError(
-            f"{kind} '{name}' has no {wanted} setting for {benchmark}. `harness tune --methods {name} --benchmarks "
-            f"{benchmark}` finds one; `harness show {kind} {name}` prints those that there are."
+            f"{kind} '{name}' has no {wanted} setting for {benchmark}.{found_by} `harness show {kind} {name}` prints "
+            "those that there are."
         )
     chosen = next(setting for setting in SETTINGS if setting == wanted or (not wanted and found[setting] is not None))
     return Setting(chosen, found[chosen] or {})
@@ -67,9 +69,19 @@ def setting_of(kind: Kind, spelt: str, *, benchmark: str | None = None, tuned: P
 
 def _tuned(cls: type, name: str, benchmark: str, tuned: Path | None) -> Mapping[str, object] | None:
     """Fields of the user's tuned setting, else of the one that the component's package brings."""
-    folders = [*([tuned] if tuned else []), Path(inspect.getfile(cls)).parent / "tuned"]
+    folders = [*([tuned] if tuned else []), _shipped(cls)]
     found = (tuned_fields(folder / benchmark / f"{name}.json") for folder in folders)
     return next((fields for fields in found if fields is not None), None)
+
+
+def shipped_settings(cls: type, name: str) -> dict[str, Mapping[str, object]]:
+    """Tuned settings that a component's package brings, by benchmark."""
+    found = {path.parent.name: tuned_fields(path) for path in sorted(_shipped(cls).glob(f"*/{name}.json"))}
+    return {benchmark: fields for benchmark, fields in found.items() if fields is not None}
+
+
+def _shipped(cls: type) -> Path:
+    return Path(inspect.getfile(cls)).parent / "tuned"
 
 
 def tuned_folder(typed: str) -> Path | None:

@@ -102,10 +102,18 @@ class Store:
         groups: dict[Path, list[Record]] = {}
         for record in self.records():
             name = f"{_slug(record.cell.method.name)}{SUFFIX}"
-            groups.setdefault(out / _slug(record.cell.benchmark.name) / name, []).append(record)
-        for path, records in groups.items():
-            _write(path, packed(records))
-        return list(groups)
+            groups.setdefault(Path(_slug(record.cell.benchmark.name)) / name, []).append(record)
+        partial = out.with_name(f".{out.name}.{os.getpid()}.partial")  # so that a pack that failed can be tried again
+        try:
+            for path, records in groups.items():
+                _write(partial / path, packed(records))
+            if groups:
+                partial.replace(out)
+        except OSError as error:
+            raise UserError(f"{out} cannot be written: {error.strerror}. Choose another folder.") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return [out / path for path in groups]
 
     def ids(self) -> frozenset[str]:
         """Ids of all finished cells."""

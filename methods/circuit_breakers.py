@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -52,19 +52,21 @@ POCKET: Mapping[str, object] = {
 SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
 
-BIO: Mapping[str, object] = {
-    "layers": tuple(range(32)),
-    "alpha": 23.0,
-    "fall": 0.25,
-    "retain_end": 2 / 23,
-    "orthogonality": 10.0,
-    "steps": 32,
-    "batch_size": 32,
-    "retain_batch_size": 32,
-}
-"""A 7B model of 32 layers on WMDP's corpora: weights 23, 2 and 10, 32 batches of 32, adapters of rank 16
-(EleutherAI/unlearn@1a6079f unlearn/algorithm/orth_circuit_breakers.py, experiment_logs/orth_circuit_breakers.md).
-Learning rate and length of documents are the paper's; theirs varies the third weight during the run."""
+BIO = Published(
+    "a 7B model of 32 layers: weights 23, 2 and 10, 32 batches of 32, adapters of rank 16 (EleutherAI/unlearn@1a6079f "
+    "unlearn/algorithm/orth_circuit_breakers.py, experiment_logs/orth_circuit_breakers.md); learning rate and length "
+    "of documents are the paper's, and theirs varies the third weight during the run",
+    {
+        "layers": tuple(range(32)),
+        "alpha": 23.0,
+        "fall": 0.25,
+        "retain_end": 2 / 23,
+        "orthogonality": 10.0,
+        "steps": 32,
+        "batch_size": 32,
+        "retain_batch_size": 32,
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ class CircuitBreakers(Paired):
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2406.04313"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original", "activations")
     search: ClassVar[tuple[str, ...]] = ("lr", "retain_end")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": BIO}
+    published: ClassVar[Mapping[str, Published]] = {"wmdp-bio": BIO}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

@@ -100,9 +100,8 @@ class DPO(Balanced):
     family: ClassVar[str] = "preference"
     citation: ClassVar[str] = "2305.18290"
     fidelity: ClassVar[Fidelity] = "formula-checked"
-    needs: ClassVar[tuple[Need, ...]] = ("pairs",)
+    needs: ClassVar[tuple[Need, ...]] = ("pairs", "original")
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

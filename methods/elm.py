@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, Need, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     IGNORED,
     POCKET_BUDGET,
@@ -52,8 +52,10 @@ POCKET_MUSE: Mapping[str, object] = {**POCKET, "lr": 6e-4, "forget_weight": 1.0}
 SMALL: Mapping[str, object] = {**POCKET_MUSE, **SMALL_BUDGET}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
 
-ZEPHYR: Mapping[str, object] = {"max_tokens": 175}
-"""Zephyr-7B on texts cut to 700 characters, about four a token (ELM@fa33064 trainscripts/erase.py)."""
+ZEPHYR = Published(
+    "Zephyr-7B on texts cut to 700 characters, about four a token (ELM@fa33064 trainscripts/erase.py)",
+    {"max_tokens": 175},
+)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class ELM(Balanced):
     family: ClassVar[str] = "distillation"
     citation: ClassVar[str] = "2410.02760"
     fidelity: ClassVar[Fidelity] = "approximate"
-    needs: ClassVar[tuple[Need, ...]] = ("personas",)
+    needs: ClassVar[tuple[Need, ...]] = ("personas", "original")
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "eta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": ZEPHYR, "wmdp-cyber": ZEPHYR}
+    published: ClassVar[Mapping[str, Published]] = {"wmdp-bio": ZEPHYR, "wmdp-cyber": ZEPHYR}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET_MUSE,

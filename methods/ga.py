@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
 
 POCKET: Mapping[str, object] = {"lr": 4e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
@@ -21,12 +21,12 @@ SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512}
 """For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
+ZEPHYR = Published("Zephyr-7B: the defaults (Unlearn-Smooth configs)")
+MUSE_SOURCE = (
+    "7B, one epoch in batches of 4 chunks of 2,048 tokens, as MUSE selects on News (muse_bench@54719c5 "
+    "baselines/scripts/unlearn_bbc_sust.sh); the same on Books for want of a published choice"
+)
 MUSE: Mapping[str, object] = {"lr": 1e-5, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5)."""
-MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 102}
-MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 139}
-"""One epoch, which MUSE selects on News (baselines/scripts/unlearn_bbc_sust.sh); the same on Books for want of a
-published choice."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class GA(Training):
     citation: ClassVar[str] = "2210.01504"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr",)
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "wmdp-bio": {},
-        "wmdp-cyber": {},
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": ZEPHYR,
+        "wmdp-cyber": ZEPHYR,
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 102}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 139}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import POCKET_BUDGET, SMALL_BUDGET, Balanced, mean_nll, retain_loss, sides, trained, weigh
 
 POCKET: Mapping[str, object] = {
@@ -24,12 +24,18 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
+ZEPHYR = Published("Zephyr-7B: the defaults (Unlearn-Smooth configs)")
 MUSE: Mapping[str, object] = {"lr": 1e-5, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5)."""
-MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 7 * 102}
-"""The seventh epoch, which MUSE selects (baselines/scripts/unlearn_bbc_sust.sh)."""
-MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 10 * 139}
-"""All ten epochs of MUSE's scripts, for want of a published choice among them."""
+MUSE_NEWS = Published(
+    "7B, seven epochs in batches of 4 chunks of 2,048 tokens, as MUSE selects (muse_bench@54719c5 "
+    "baselines/scripts/unlearn_bbc_sust.sh)",
+    {**MUSE, "steps": 7 * 102},
+)
+MUSE_BOOKS = Published(
+    "7B, ten epochs in batches of 4 chunks of 2,048 tokens, all of MUSE's scripts for want of a published choice "
+    "(muse_bench@54719c5)",
+    {**MUSE, "steps": 10 * 139},
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,9 @@ class GradDiff(Balanced):
     citation: ClassVar[str] = "2203.12817"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "wmdp-bio": {},
-        "wmdp-cyber": {},
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": ZEPHYR,
+        "wmdp-cyber": ZEPHYR,
         "muse-news": MUSE_NEWS,
         "muse-books": MUSE_BOOKS,
     }

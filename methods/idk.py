@@ -84,7 +84,6 @@ class IDK(Balanced):
     fidelity: ClassVar[Fidelity] = "formula-checked"
     needs: ClassVar[tuple[Need, ...]] = ("pairs",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "retain_weight")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

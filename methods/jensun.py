@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -91,8 +91,8 @@ class JensUn(Paired):
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2509.02820"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -40,15 +40,15 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
 
-ZEPHYR_BIO: Mapping[str, object] = {"lr": 5e-6, "beta": 0.0225, "reduce": "mean"}
-"""Zephyr-7B-beta: means over tokens, 125 updates of 4 (OPTML-Group/Unlearn-Smooth@fc655ba WMDP/run_wmdp_unlearn.sh)."""
-
+ZEPHYR_BIO = Published(
+    "Zephyr-7B-beta, means over tokens, 125 updates of 4 (OPTML-Group/Unlearn-Smooth@fc655ba WMDP/run_wmdp_unlearn.sh)",
+    {"lr": 5e-6, "beta": 0.0225, "reduce": "mean"},
+)
+MUSE_SOURCE = (
+    "7B, ten epochs in batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5; open-unlearning); "
+    "MUSE's code applies beta to differences of raw logits, open-unlearning to sums over a document as here"
+)
 MUSE: Mapping[str, object] = {"lr": 1e-5, "beta": 0.1, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5; open-unlearning).
-MUSE's code applies beta to differences of raw logits, open-unlearning to sums over a document as here."""
-MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 10 * 102}
-MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 10 * 139}
-"""Ten epochs; the last is what MUSE selects on News (baselines/scripts/unlearn_bbc_sust.sh)."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,12 @@ class NPO(Balanced):
     core: ClassVar[bool] = True
     citation: ClassVar[str] = "2404.05868"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
+    published: ClassVar[Mapping[str, Published]] = {
         "wmdp-bio": ZEPHYR_BIO,
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 102}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 139}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

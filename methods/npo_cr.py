@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -69,9 +69,14 @@ class NPOCR(Balanced):
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2502.05374"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}}
-    """Zephyr-7B-beta: the defaults above, under which the public code's penalty was inert (spec: methods 5.1)."""
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": Published(
+            "Zephyr-7B-beta: the defaults, under which the public code's penalty had no gradient "
+            "(OPTML-Group/Unlearn-Smooth@fc655ba)"
+        )
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.api import LM, Corpora, Fidelity, Need, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     Balanced,
@@ -87,11 +87,14 @@ class NPOILU(Balanced):
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2506.01339"
     fidelity: ClassVar[Fidelity] = "formula-checked"
-    needs: ClassVar[tuple[Need, ...]] = ("auxiliary",)
+    needs: ClassVar[tuple[Need, ...]] = ("auxiliary", "original")
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "penalty")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}}
-    """Zephyr-7B-beta: the defaults above, without its weight mask (OPTML-Group/Unlearn-ILU@0030928
-    configs/unlearn/wmdp/NPO+WAGLE.json); unrelated documents are GSM8K's there."""
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": Published(
+            "Zephyr-7B-beta: the defaults, without its weight mask (OPTML-Group/Unlearn-ILU@0030928 "
+            "configs/unlearn/wmdp/NPO+WAGLE.json); unrelated documents are GSM8K's there"
+        )
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

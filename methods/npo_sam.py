@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -64,12 +64,13 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
+ZEPHYR = Published("Zephyr-7B-beta: the defaults (OPTML-Group/Unlearn-Smooth@fc655ba)")
+MUSE_SOURCE = (
+    "7B, batches of 4 chunks of 2,048 tokens, ten epochs on News and one on Books (OPTML-Group/Unlearn-Smooth@fc655ba "
+    "MUSE/run_muse_unlearn.sh and README, where beta applies to differences of raw logits; here, as in "
+    "open-unlearning, to sums over a document)"
+)
 MUSE: Mapping[str, object] = {"lr": 1e-5, "beta": 0.1, "reduce": "sum", "rho": 0.01, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens (Unlearn-Smooth@fc655ba MUSE/run_muse_unlearn.sh, which
-applies beta to differences of raw logits; as open-unlearning, ours applies it to sums over a document)."""
-MUSE_NEWS: Mapping[str, object] = {**MUSE, "steps": 10 * 102, "retain_weight": 1.0}
-MUSE_BOOKS: Mapping[str, object] = {**MUSE, "steps": 139, "retain_weight": 2.5}
-"""Its README keeps the tenth epoch on News and the first on Books."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,12 @@ class NPOSAM(Balanced):
     core: ClassVar[bool] = True
     citation: ClassVar[str] = "2502.05374"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "wmdp-bio": {},
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": ZEPHYR,
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 102, "retain_weight": 1.0}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 139, "retain_weight": 2.5}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

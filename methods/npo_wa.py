@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -80,9 +80,11 @@ class NPOWA(Balanced):
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2502.05374"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}}
-    """Zephyr-7B-beta: the defaults above (OPTML-Group/Unlearn-Smooth@fc655ba, spec: methods 5.1)."""
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": Published("Zephyr-7B-beta: the defaults (OPTML-Group/Unlearn-Smooth@fc655ba)")
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -56,11 +56,11 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from the pocket setting and not tuned on them;
 documents are cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
+MUSE_SOURCE = (
+    "7B, ten epochs, the multiplier fixed for three (2506.05314; open-unlearning community/methods/PDU/run.sh); "
+    "updates of 32 chunks of 2,048 tokens are open-unlearning's usual ones for MUSE"
+)
 MUSE: Mapping[str, object] = {"batch_size": 32, "retain_batch_size": 32, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: ten epochs, the multiplier fixed for three (2506.05314; open-unlearning's
-community/methods/PDU/run.sh). Updates of 32 chunks of 2,048 tokens are open-unlearning's usual ones for MUSE."""
-MUSE_NEWS: Mapping[str, object] = {**MUSE, "epsilon": 1.5, "steps": 10 * 13, "dual_warmup": 3 * 13}
-MUSE_BOOKS: Mapping[str, object] = {**MUSE, "epsilon": 0.1, "steps": 10 * 18, "dual_warmup": 3 * 18}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,10 @@ class PDU(Paired):
     citation: ClassVar[str] = "2506.05314"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "lambda_init", "epsilon_rel")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"muse-news": MUSE_NEWS, "muse-books": MUSE_BOOKS}
+    published: ClassVar[Mapping[str, Published]] = {
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "epsilon": 1.5, "steps": 10 * 13, "dual_warmup": 3 * 13}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "epsilon": 0.1, "steps": 10 * 18, "dual_warmup": 3 * 18}),
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

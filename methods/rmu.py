@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -55,8 +55,10 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
 
-ZEPHYR_CYBER: Mapping[str, object] = {"max_tokens": 768}
-"""The published Zephyr-7B run reads 768 tokens of a cybersecurity document; all else is as for biology (2403.03218)."""
+ZEPHYR_BIO = Published("Zephyr-7B: the defaults (2403.03218)")
+ZEPHYR_CYBER = Published(
+    "Zephyr-7B: 768 tokens of a document, all else as for biology (2403.03218)", {"max_tokens": 768}
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ class RMU(Paired):
     core: ClassVar[bool] = True
     citation: ClassVar[str] = "2403.03218"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original", "activations")
     search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "adaptive")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}, "wmdp-cyber": ZEPHYR_CYBER}
+    published: ClassVar[Mapping[str, Published]] = {"wmdp-bio": ZEPHYR_BIO, "wmdp-cyber": ZEPHYR_CYBER}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -84,8 +84,12 @@ class RMULAT(Paired):
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2407.15549"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original", "activations")
     search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "epsilon")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {"wmdp-bio": {}, "wmdp-cyber": {}}
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": Published("Zephyr-7B: the defaults (2407.15549)"),
+        "wmdp-cyber": Published("Zephyr-7B: the defaults (2407.15549)"),
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

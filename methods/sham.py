@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
 
 POCKET: Mapping[str, object] = {
@@ -25,8 +25,8 @@ POCKET: Mapping[str, object] = {
 SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4}
 """For models below 1e9 parameters on real records: as the other methods' there."""
 
+MUSE_SOURCE = "as NPO's setting there: ten epochs in batches of 4 chunks of 2,048 tokens (muse_bench@54719c5)"
 MUSE: Mapping[str, object] = {"lr": 1e-5, "max_tokens": 2048}
-"""As NPO's published setting there: batches of 4 chunks of 2,048 tokens (MUSE's scripts, muse_bench@54719c5)."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Sham(Training):
     family: ClassVar[str] = "control"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ()
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "muse-news": {**MUSE, "steps": 10 * 102},
-        "muse-books": {**MUSE, "steps": 10 * 139},
+    published: ClassVar[Mapping[str, Published]] = {
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 102}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 139}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -40,15 +40,16 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from the pocket setting and not tuned on them;
 documents are cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
-ZEPHYR_BIO: Mapping[str, object] = {"lr": 9.5e-6, "beta": 0.1, "forget_weight": 1.0, "steps": 500}
-"""Zephyr-7B-beta, 512 tokens, updates of 4 (OPTML-Group/Unlearn-Simple WMDP/configs/unlearn/wmdp/SimNPO.json)."""
-
+ZEPHYR_BIO = Published(
+    "Zephyr-7B-beta, 512 tokens, updates of 4 (OPTML-Group/Unlearn-Simple WMDP/configs/unlearn/wmdp/SimNPO.json)",
+    {"lr": 9.5e-6, "beta": 0.1, "forget_weight": 1.0, "steps": 500},
+)
+MUSE_SOURCE = (
+    "7B, ten epochs in batches of 4 chunks of 2,048 tokens, of which the last is kept "
+    "(OPTML-Group/Unlearn-Simple@f3015fb MUSE/README.md; that code applies beta to raw logits). An undated other state "
+    "of the README has beta .75, gamma 3 and epoch 8 for News, and beta .7 for Books"
+)
 MUSE: Mapping[str, object] = {"forget_weight": 1.0, "retain_weight": 0.1, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: batches of 4 chunks of 2,048 tokens, ten epochs, of which the last is kept
-(OPTML-Group/Unlearn-Simple@f3015fb MUSE/README.md; that code applies beta to raw logits). An undated other state of the
-README has beta .75, gamma 3 and epoch 8 for News, and beta .7 for Books."""
-MUSE_NEWS: Mapping[str, object] = {**MUSE, "beta": 0.7, "steps": 10 * 102}
-MUSE_BOOKS: Mapping[str, object] = {**MUSE, "beta": 0.75, "steps": 10 * 139}
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ class SimNPO(Balanced):
     citation: ClassVar[str] = "2410.07163"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
+    published: ClassVar[Mapping[str, Published]] = {
         "wmdp-bio": ZEPHYR_BIO,
-        "muse-news": MUSE_NEWS,
-        "muse-books": MUSE_BOOKS,
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "beta": 0.7, "steps": 10 * 102}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "beta": 0.75, "steps": 10 * 139}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

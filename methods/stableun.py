@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -214,8 +214,8 @@ class StableUN(Paired):
     core: ClassVar[bool] = True
     citation: ClassVar[str] = "2509.20230"
     fidelity: ClassVar[Fidelity] = "approximate"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "rho")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

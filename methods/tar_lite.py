@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
     Batch,
     Loss,
@@ -96,8 +96,8 @@ class TARLite(Paired):
     family: ClassVar[str] = "weight-space"
     citation: ClassVar[str] = "2408.00761"
     fidelity: ClassVar[Fidelity] = "approximate"
+    needs: ClassVar[tuple[Need, ...]] = ("original", "activations")
     search: ClassVar[tuple[str, ...]] = ("lr", "tamper_weight", "drift_weight")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

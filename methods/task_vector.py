@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trainable, trained
 
 
@@ -38,9 +38,11 @@ POCKET: Mapping[str, object] = {
 SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4}
 """For models below 1e9 parameters on real records: carried over from pocket-wmdp and not tuned on them."""
 
+MUSE_SOURCE = (
+    "7B, ten epochs in batches of 4 chunks of 2,048 tokens, alpha as in MUSE's script (muse_bench@e000038 "
+    "baselines/scripts), which selects among 1, 2, 4, 8 and 16"
+)
 MUSE: Mapping[str, object] = {"lr": 1e-5, "alpha": 5.0, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: ten epochs in batches of 4 chunks of 2,048 tokens, alpha as in MUSE's script
-(muse_bench@e000038 baselines/scripts), which selects among 1, 2, 4, 8 and 16."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class TaskVector(Training):
     citation: ClassVar[str] = "2212.04089"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "alpha")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "muse-news": {**MUSE, "steps": 10 * 102},
-        "muse-books": {**MUSE, "steps": 10 * 139},
+    published: ClassVar[Mapping[str, Published]] = {
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 102}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 139}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Need, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -73,8 +73,8 @@ class UNDIAL(Balanced):
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2402.10052"
     fidelity: ClassVar[Fidelity] = "formula-checked"
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

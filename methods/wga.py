@@ -63,7 +63,6 @@ class WGA(Balanced):
     citation: ClassVar[str] = "2502.19301"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight", "beta")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

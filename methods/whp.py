@@ -25,7 +25,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
 
 
@@ -145,10 +145,12 @@ POCKET: Mapping[str, object] = {
 SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4}
 """For models below 1e9 parameters on real records: carried over from pocket-wmdp and not tuned on them."""
 
+MUSE_SOURCE = (
+    "7B, the reinforced model of MUSE's task vector, ten epochs in batches of 4 chunks of 2,048 tokens "
+    "(muse_bench@e000038 baselines/scripts); the alpha that MUSE selected among 1, 2, 4, 8 and 16 is not published, "
+    "the default is that of its class"
+)
 MUSE: Mapping[str, object] = {"lr": 1e-5, "max_tokens": 2048}
-"""Llama-2-7B and ICLM-7B: the reinforced model of MUSE's task vector, ten epochs in batches of 4 chunks of 2,048 tokens
-(muse_bench@e000038 baselines/scripts). The alpha that MUSE selected among 1, 2, 4, 8 and 16 is not published; the
-default is that of its class."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +166,9 @@ class WHP(Training):
     citation: ClassVar[str] = "2310.02238"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "alpha")
-    published: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "muse-news": {**MUSE, "steps": 10 * 102},
-        "muse-books": {**MUSE, "steps": 10 * 139},
+    published: ClassVar[Mapping[str, Published]] = {
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 102}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 139}),
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

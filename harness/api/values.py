@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ Family = Literal["none", "relearn", "finetune", "edit", "activation", "prompt"]
 Role = Literal["method", "original", "reference"]
 Scale = Literal["pocket", "slice", "full"]
 Split = Literal["dev", "test"]
-Need = Literal["pairs", "personas", "auxiliary"]
-"""Parts of :class:`Corpora` that not every benchmark has; a method that needs one is left out where it is missing."""
+Need = Literal["pairs", "personas", "auxiliary", "original", "activations"]
+"""What a method needs beside forget and retain documents. Parts of :class:`Corpora` that not every benchmark has (a
+method is left out where one is missing); answers of the original model, beside those that a KL retain term asks for;
+what flows between decoder blocks, to read or to change it."""
 Fidelity = Literal["formula-checked", "reproduced", "approximate"]
 """What stands behind a method's name: its update equals the published formula in a test; a published number was met
 within its tolerance; or neither, because something of it is unknown or was left out, which the method's file says."""
@@ -204,6 +206,19 @@ class Evaluation:
     scores: Mapping[str, Score]
     not_applicable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Published:
+    """A setting of a method that its authors, or those of a public code, used on a benchmark.
+
+    Attributes:
+        source: Paper, or repository at a commit and path; what was not told there.
+        fields: What differs from the defaults.
+    """
+
+    source: str
+    fields: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from harness.contract import ALL, AUTO
 from harness.engines import suitable
 from harness.errors import UserError
 from harness.grid import Grid, overrides_of
-from harness.plan import expanded, lacking
+from harness.plan import expanded, lacking, refuse_idle
 from harness.tuning.session import Job, checked
 from harness.tuning.study import Discipline
 
@@ -20,6 +20,8 @@ def jobs_of(grid: Grid, discipline: Discipline, folder: Path) -> tuple[list[Job]
     Raises:
         UserError: A name, a setting, a search space or a benchmark cannot be used.
     """
+    overrides = overrides_of(grid)
+    (engine,) = expanded("engine", (suitable() if grid.engine == AUTO else grid.engine,))
     benchmarks, attacks = expanded("benchmark", grid.benchmarks), expanded("attack", grid.attacks)
     if len(attacks) != 1:
         raise UserError(f"--attack names {len(attacks)} attacks. A search needs one to be judged by, such as relearn.")
@@ -28,21 +30,27 @@ def jobs_of(grid: Grid, discipline: Discipline, folder: Path) -> tuple[list[Job]
             f"--attack {attacks[0]} changes nothing, so no setting could be told from another by what is left after "
             "it. Name one that brings knowledge back, such as relearn."
         )
-    engine = suitable() if grid.engine == AUTO else grid.engine
-    jobs: list[Job] = []
     omitted: list[str] = []
+    methods = _tunable(grid, omitted)
+    refuse_idle(overrides, {"method": methods, "attack": attacks, "benchmark": benchmarks, "engine": (engine,)})
+    jobs: dict[Path, Job] = {}
     for benchmark in benchmarks:
         offers = getattr(component_class("benchmark", benchmark), "offers", ())
-        for method in _tunable(grid, omitted):
-            cls = component_class("method", method)
-            if lack := lacking(cls, offers):
+        for method in methods:
+            if lack := lacking(component_class("method", method), offers):
                 omitted.append(f"{benchmark} · {method}: the benchmark has no {lack}.")
-                continue
-            job = Job(benchmark, method, attacks[0], engine, overrides_of(grid), discipline, folder)
-            jobs.append(checked(job))
+            else:
+                job = Job(benchmark, method, attacks[0], engine, overrides, discipline, folder)
+                path = checked(job)
+                if path in jobs:
+                    raise UserError(
+                        f"{jobs[path].label} and {job.label} would both write {path}, since their models share their "
+                        "presets. Tune one at a time, each with an --out of its own."
+                    )
+                jobs[path] = job
     if not jobs:
         raise UserError("There is nothing to tune: no method is left. Name one that unlearns, such as npo.")
-    return jobs, list(dict.fromkeys(omitted))
+    return list(jobs.values()), list(dict.fromkeys(omitted))
 
 
 def _tunable(grid: Grid, omitted: list[str]) -> list[str]:

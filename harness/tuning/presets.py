@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from harness.faults import Fault, attempt
 from harness.provenance import DISTRIBUTION, HOME, checkout, version_of
 from harness.tuning.study import Study
 
@@ -26,6 +27,7 @@ def write_setting(path: Path, fields: Mapping[str, Any], study: Study, trials: S
     described = {
         "fields": dict(fields),
         "study": {
+            "name": study.name,
             "about": dict(study.about),
             "discipline": {
                 "trials": study.discipline.trials,
@@ -42,6 +44,12 @@ def write_setting(path: Path, fields: Mapping[str, Any], study: Study, trials: S
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.write_text(json.dumps(described, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def study_of(path: Path) -> str:
+    """Name of the study that found a setting; empty if the file does not say."""
+    found = attempt(lambda: str(json.loads(path.read_text(encoding="utf-8"))["study"]["name"]))
+    return "" if isinstance(found, Fault) else found
 
 
 def described_trial(trial: FrozenTrial) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from harness.faults import Fault, attempt
 from harness.grid import Overrides
 from harness.locks import exclusive
 from harness.means import on_gpu
+from harness.registry import Kind
 from harness.settings import setting_of
-from harness.tuning.presets import described_trial, write_setting
+from harness.tuning.presets import study_of, write_setting
 from harness.tuning.space import space_of
 from harness.tuning.study import Discipline, Study, chosen, closest
 from harness.tuning.trial import Bench, Judged, bench_of
@@ -93,21 +94,59 @@ def tune(jobs: Sequence[Job], workers: int) -> Iterator[Tuned]:
                 ) from error
 
 
-def checked(job: Job) -> Job:
-    """The job, if its method, its space and its attack can be built.
+@dataclass(frozen=True)
+class _Built:
+    """A job's components, each in its setting, and the study that they make."""
+
+    world: Any
+    preset: str
+    start: Any
+    attack: Any
+    engine: Any
+    study: Study
+
+
+def checked(job: Job) -> Path:
+    """Where a job will write its setting, if it can be made at all.
 
     Raises:
-        UserError: They cannot.
+        UserError: A component cannot be built, or the setting there was found by another study.
     """
-    benchmark = build("benchmark", job.benchmark, overrides=job.overrides.get(("benchmark", job.benchmark)))
-    if not hasattr(benchmark, "selection"):
+    built = _built(job)
+    path = _path(job, built.preset)
+    if path.exists() and study_of(path) != built.study.name:
+        raise UserError(
+            f"{path} was found by another study of {job.method}: with another seed, budget, attack, version or setting "
+            "to start from. Give another --out, or delete it."
+        )
+    return path
+
+
+def _built(job: Job) -> _Built:
+    def of(kind: Kind, spelt: str, preset: str | None = None) -> Any:  # noqa: ANN401 - any plugin
+        return build(kind, spelt, benchmark=preset, overrides=job.overrides.get((kind, spelt.partition("@")[0])))
+
+    world = of("benchmark", job.benchmark)
+    if not hasattr(world, "selection"):
         raise UserError(
             f"The benchmark '{job.benchmark}' sets no facts apart for choosing settings (it has no `selection`). "
             "Tune on one that does, such as the pocket benchmarks."
         )
-    space_of(job.method, _start(job, benchmark))
-    build("attack", job.attack, benchmark=preset_of(job.benchmark, benchmark))
-    return job
+    preset = preset_of(job.benchmark, world)
+    start, attack, engine = _start(job, preset), of("attack", job.attack, preset), of("engine", job.engine, preset)
+    space = space_of(job.method, start)
+    about = {
+        "benchmark": asdict(benchmark_spec(job.benchmark, world)),
+        "method": asdict(_without(spec_of(job.method, start), space)),
+        "attack": asdict(spec_of(job.attack.partition("@")[0], attack)),
+        "engine": asdict(spec_of(job.engine, engine)),
+    }
+    study = Study(space, {field: getattr(start, field) for field in space}, job.discipline, about)
+    return _Built(world, preset, start, attack, engine, study)
+
+
+def _path(job: Job, preset: str) -> Path:
+    return job.folder / preset / f"{job.method}.json"
 
 
 def studied(job: Job) -> Tuned:
@@ -119,24 +158,14 @@ def studied(job: Job) -> Tuned:
 
 
 def _studied(job: Job) -> Tuned:
-    world = build("benchmark", job.benchmark, overrides=job.overrides.get(("benchmark", job.benchmark)))
-    preset = preset_of(job.benchmark, world)
-    start = _start(job, world)
-    attack = build("attack", job.attack, benchmark=preset, overrides=job.overrides.get(("attack", job.attack)))
-    space = space_of(job.method, start)
-    about = {
-        "benchmark": asdict(benchmark_spec(job.benchmark, world)),
-        "method": asdict(_without(spec_of(job.method, start), space)),
-        "attack": asdict(spec_of(job.attack, attack)),
-    }
-    study = Study(space, {field: getattr(start, field) for field in space}, job.discipline, about)
-    bench = _bench(world, job.engine)
+    built = _built(job)
+    bench = _bench(built.world, built.engine)
 
     def judge(params: Mapping[str, Any], ceiling: float) -> Judged:
-        method = dataclasses.replace(start, **params)
+        method = dataclasses.replace(built.start, **params)
         discipline = job.discipline
         return bench.judge(
-            method, attack, seed=discipline.seed, least_utility=discipline.least_utility, ceiling=ceiling
+            method, built.attack, seed=discipline.seed, least_utility=discipline.least_utility, ceiling=ceiling
         )
 
     def report(number: int, trial: FrozenTrial) -> None:
@@ -144,36 +173,42 @@ def _studied(job: Job) -> Tuned:
 
     journal = job.folder / "studies" / job.benchmark / f"{job.method}.journal"
     with exclusive(journal.with_suffix(".lock")):
-        trials = study.run(journal, judge, report)
-    return _concluded(job, preset, start, study, trials)
+        trials = built.study.run(journal, judge, report)
+    return _concluded(job, built, trials)
 
 
-def _concluded(job: Job, preset: str, start: Any, study: Study, trials: list[FrozenTrial]) -> Tuned:  # noqa: ANN401
+def _concluded(job: Job, built: _Built, trials: list[FrozenTrial]) -> Tuned:
     """Write the chosen setting; without one, say which trial came closest."""
     best, first = chosen(trials), trials[0]
     before = "" if first.user_attrs.get("worst") is None else f"{first.user_attrs['worst']:.2f}"
     if best is None:
-        near = closest(trials)
-        told = f"closest was {described_trial(near)}" if near else "every trial diverged"
-        problem = f"no trial kept a utility of {job.discipline.least_utility:.2f}; {told}"
+        problem = f"no trial kept a utility of {job.discipline.least_utility:.2f}; {_nearest(trials)}"
         return Tuned((job.benchmark, job.method, "", before, "", "", problem), problem)
-    method = dataclasses.replace(start, **best.params)
+    method = dataclasses.replace(built.start, **best.params)
     defaults = type(method)()
     fields = {
         field.name: getattr(method, field.name)
         for field in declared(type(method))
         if getattr(method, field.name) != getattr(defaults, field.name)
     }
-    path = job.folder / preset / f"{job.method}.json"
-    write_setting(path, fields, study, trials)
+    path = _path(job, built.preset)
+    write_setting(path, fields, built.study, trials)
     judged = best.user_attrs
     numbers = (f"{judged['before']:.2f}", before, f"{judged['worst']:.2f}", f"{judged['utility']:.2f}")
     return Tuned((job.benchmark, job.method, *numbers, str(path)))
 
 
-def _start(job: Job, world: Any) -> Any:  # noqa: ANN401 - any plugin
+def _nearest(trials: list[FrozenTrial]) -> str:
+    """Which trial came closest to the budget, in words."""
+    near = closest(trials)
+    if near is None:
+        return "every trial diverged"
+    fields = ", ".join(f"{field} = {value:.4g}" for field, value in near.params.items())
+    return f"trial {near.number + 1} came closest: {fields} kept {near.user_attrs['utility']:.2f}"
+
+
+def _start(job: Job, preset: str) -> Any:  # noqa: ANN401 - any plugin
     """The method where the search starts: its own preset, else the published setting, never one that was tuned."""
-    preset = preset_of(job.benchmark, world)
     wanted = "preset" if preset in getattr(component_class("method", job.method), "presets", {}) else "published"
     setting = setting_of("method", f"{job.method}@{wanted}", benchmark=preset)
     return made("method", job.method, {**setting.fields, **job.overrides.get(("method", job.method), {})})
@@ -184,8 +219,8 @@ def _without(spec: Spec, space: Any) -> Spec:  # noqa: ANN401 - the searched fie
 
 
 @lru_cache(maxsize=4)
-def _bench(world: Any, engine: str) -> Bench:  # noqa: ANN401 - any plugin
-    return bench_of(world, build("engine", engine))
+def _bench(world: Any, engine: Any) -> Bench:  # noqa: ANN401 - any plugins
+    return bench_of(world, engine)
 
 
 def _told(trial: FrozenTrial) -> str:

@@ -76,7 +76,7 @@ class Study:
         journal.parent.mkdir(parents=True, exist_ok=True)
         _mend(journal)
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        study = optuna.create_study(storage=storage, study_name=self._name(), direction="minimize", load_if_exists=True)
+        study = optuna.create_study(storage=storage, study_name=self.name, direction="minimize", load_if_exists=True)
         done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and not _cut(trial)]
         for number in range(len(done), self.discipline.trials):
             report(number + 1, self._try(study, number, judge))
@@ -84,7 +84,7 @@ class Study:
 
     def _try(self, study: optuna.Study, number: int, judge: Judge) -> FrozenTrial:
         _close(study)
-        study.sampler = TPESampler(seed=self.discipline.seed * 1_000 + number, n_startup_trials=RANDOM_TRIALS)
+        study.sampler = TPESampler(seed=(self.discipline.seed * 1_000 + number) % 2**32, n_startup_trials=RANDOM_TRIALS)
         if number == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             study.enqueue_trial(dict(self.start))
         trial = study.ask(dict(self.space))
@@ -98,7 +98,9 @@ class Study:
         trial.set_constraint("utility", self.discipline.least_utility - judged.utility)
         return study.tell(trial, judged.before if judged.worst is None else judged.worst)
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
+        """Digest of everything that a trial's numbers depend on, the number of trials left out."""
         space = {field: distribution_to_json(distribution) for field, distribution in self.space.items()}
         kept = {**asdict(self.discipline), "trials": None}  # more trials go on with the same study
         return digest([space, dict(self.start), kept, dict(self.about)])

@@ -154,6 +154,8 @@ MISTAKES = [
     (["new", "method", "all"], "'all' stands for several components. "),
     (["new", "attack", "class"], "'class' is a word of the Python language. "),
     (["check", "attack", "nudge", "--set", "attack.nudge.size=-1"], "attack.nudge.size = '-1' is not allowed: "),
+    (["unlearn", "--methods", "none", "--results", "made"], "No method of this grid unlearns, so there is nothing to "),
+    (["unlearn", "--methods", "shift", "--results", "/proc/x"], "--results /proc/x cannot be written: "),
     (["run", "--site", "/dev/null"], "--site /dev/null cannot be written: Not a directory. Choose another folder"),
     (
         ["leaderboard", "build", "--results", "methods"],

@@ -74,6 +74,16 @@ def test_each_finished_cell_is_one_plain_line_when_nobody_watches(finished: Fini
     assert "\x1b" not in finished[1].out
 
 
+def test_weights_may_be_made_ahead_and_a_row_that_fails_stops_no_other(finished: Finished) -> None:
+    folder, _ = finished
+    grid = ("--benchmarks", "tiny", "--model", "models", "--methods", "crash,shift", "--results", "ahead")
+    made = harness(folder, "unlearn", *grid)
+    assert made.code == 1
+    assert "tiny · crash · seed 0: failed: RuntimeError: the plugin's own mistake" in made.out
+    (row,) = (line for line in made.out.splitlines() if line.startswith("tiny · shift"))
+    assert (folder / row.split(": ")[-1] / "model.safetensors").is_file()
+
+
 def test_weights_of_a_finished_row_are_dropped(finished: Finished) -> None:
     assert not list((finished[0] / "results" / "local" / "scratch" / "unlearned").rglob("*.safetensors"))
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from fake_tasks import cell, record
@@ -164,6 +165,18 @@ def test_packed_records_are_read_as_records(store: Store, tmp_path: Path) -> Non
 def test_the_bytes_of_an_archive_depend_on_the_records_alone() -> None:
     some = [record("relearn", seed=seed) for seed in (1, 0)]
     assert packed(some) == packed(reversed(some))
+
+
+def test_packing_that_failed_leaves_nothing_and_can_be_tried_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(record())
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
+        with pytest.raises(UserError, match="No space left"):
+            store.pack(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == [store.root.name]
+    assert len(store.pack(tmp_path / "out")) == 1
 
 
 def test_nothing_is_overwritten_by_packing(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,8 +15,17 @@ from harness.components import build
 from harness.tuning.space import space_of
 from methods.none import NoUnlearning
 from methods.reference import Reference
+from tests.methods.cases_pairs import PAIRS
 from tests.methods.catalogue import CASES, installed
 
+PLACES = (
+    ("harness.train.frozen", "_of_a_copy", "original"),
+    ("harness.train.frozen", "_with_adapters_off", "original"),
+    ("harness.train.losses", "row_nll", "original"),
+    ("methods.dpo", "pair_nll", "original"),
+    ("harness.train.hidden", "activations", "activations"),
+)
+"""Through which functions methods come to what they may need of the model."""
 CONTROLS = [NoUnlearning(), Reference()]
 
 
@@ -71,13 +81,33 @@ def test_a_method_leaves_no_trace_but_weights(method: Any, tiny_lm: Callable[[],
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in lm.model.modules())
 
 
-@pytest.mark.parametrize("cls", sorted({type(case) for case in CASES}, key=lambda cls: cls.__name__))
+@pytest.mark.parametrize("method", {type(case): case for case in reversed(CASES)}.values(), ids=name)
+def test_a_method_needs_what_it_says_of_the_model(
+    method: Any, tiny_lm: Callable[[], LM], corpora: Corpora, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: set[str] = set()
+
+    def watch(place: Any, attribute: str, need: str) -> None:
+        true = getattr(place, attribute)
+        monkeypatch.setattr(place, attribute, lambda *a, **k: (used.add(need), true(*a, **k))[1])
+
+    for module, attribute, need in PLACES:
+        watch(import_module(module), attribute, need)
+    watch(torch.nn.Module, "register_forward_hook", "activations")
+    plain = {"retain": "gd"} if hasattr(method, "retain") else {}
+    dataclasses.replace(method, **plain).unlearn(tiny_lm(), corpora, seed=0)
+    assert used == set(getattr(method, "needs", ())) & {"original", "activations"}
+
+
+@pytest.mark.parametrize("cls", sorted({type(case) for case in (*CASES, *PAIRS)}, key=lambda cls: cls.__name__))
 def test_presets_name_fields_that_exist(cls: Any) -> None:
     fields = {field.name for field in dataclasses.fields(cls)}
-    assert all(preset.keys() <= fields for preset in (*cls.presets.values(), *cls.published.values()))
+    published = getattr(cls, "published", {})
+    assert all(preset.keys() <= fields for preset in (*cls.presets.values(), *(p.fields for p in published.values())))
+    assert all(one.source for one in published.values())
     assert set(cls.search) <= fields
     assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse", "small"}
-    assert cls.published.keys() <= {"wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
+    assert published.keys() <= {"wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
 
 
 @pytest.mark.parametrize("cls", sorted({type(case) for case in CASES}, key=lambda cls: cls.__name__))

@@ -38,7 +38,7 @@ from methods.idk import IDK, preservation
 from methods.sham import Sham
 from methods.task_vector import TaskVector, negated
 from methods.whp import WHP, ContrastedConfig, ContrastedLM, suppressed
-from tests.methods.cases_pairs import CASES, PAIRS, SHORT, answer_nll, mean_over_answers
+from tests.methods.cases_pairs import PAIRS, SHORT, answer_nll, mean_over_answers
 
 Maker = Callable[[], LM]
 ITEMS = (Item("the cat", " sat"), Item("dogs bark at", " the moon"))
@@ -482,10 +482,3 @@ def test_the_sham_sees_no_forget_document(tiny_lm: Maker, corpora: Corpora) -> N
 
 def test_a_sham_is_a_row_like_any_other() -> None:
     assert (Sham.family, getattr(Sham, "role", "method")) == ("control", "method")
-
-
-@pytest.mark.parametrize("cls", sorted({type(case) for case in (*CASES, *PAIRS)}, key=lambda cls: cls.__name__))
-def test_settings_name_fields_that_exist(cls: Any) -> None:
-    fields = {field.name for field in dataclasses.fields(cls)}
-    assert all(preset.keys() <= fields for preset in (*cls.presets.values(), *cls.published.values()))
-    assert set(cls.search) <= fields
