@@ -130,14 +130,14 @@ def plan(  # noqa: PLR0913 - typer reads the flags from the signature; they are 
     """Say which cells `run` would execute, which are done, and how long the rest would take."""
     from harness.console import print_table, say
     from harness.means import Means, workers_of
-    from harness.preview import preview
+    from harness.preview import COLUMNS, preview
     from harness.store import Store
 
     typed = {"methods": methods, "attacks": attacks, "benchmarks": benchmarks, "seeds": seeds, "engine": engine}
     typed |= {"utility": utility, "tuned": tuned, "match": match}
     planned = _plan(typed, grid, pairs=pairs, places={"model": model, "data_root": data_root})
     seen = preview(planned, Store(results), workers=workers_of(Means(workers=workers)))
-    print_table(("benchmark", "method", "attack", "seed", "state"), seen.rows)
+    print_table(COLUMNS, seen.rows)
     for line in seen.lines:
         say(line)
 

@@ -58,8 +58,13 @@ class Planned:
     def label(self) -> str:
         """Name for a progress line."""
         cell = self.cell
-        matched = f" at {cell.match.words}" if cell.match else ""
-        return f"{cell.benchmark.name} · {cell.method.name}{matched} · {cell.attack.name} · seed {cell.seed}"
+        return f"{cell.benchmark.name} · {self.method} · {cell.attack.name} · seed {cell.seed}"
+
+    @property
+    def method(self) -> str:
+        """The method's name, and where its models are measured if not as they are."""
+        match = self.cell.match
+        return f"{self.cell.method.name} at {match.words}" if match else self.cell.method.name
 
 
 @dataclass(frozen=True)

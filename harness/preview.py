@@ -28,11 +28,14 @@ class Estimate:
     stages: int
 
 
+COLUMNS = ("benchmark", "method", "setting", "attack", "seed", "state")
+
+
 @dataclass(frozen=True)
 class Preview:
-    """Rows for a table (benchmark, method, attack, seed, state) and lines that sum them up."""
+    """Rows for a table under :data:`COLUMNS`, and lines that sum them up."""
 
-    rows: tuple[tuple[str, str, str, str, str], ...]
+    rows: tuple[tuple[str, ...], ...]
     lines: tuple[str, ...]
 
 
@@ -41,7 +44,7 @@ def preview(plan: Plan, store: Store, *, workers: int) -> Preview:
     records, failed = store.records(), {failure.id for failure in store.failures()}
     done = {record.id for record in records}
     todo = plan.without(frozenset(done))
-    rows = tuple(_row(planned.cell, done, failed) for planned in plan.cells)
+    rows = tuple(_row(planned, done, failed) for planned in plan.cells)
     counts = f"{len(plan.cells)} cells: {len(plan.cells) - len(todo)} done, {len(todo)} to run."
     added = [f"Added without being asked for: {', '.join(plan.added)}."] if plan.added else []
     problems = [f"{problem.path} {problem.reason}" for problem in store.problems()]
@@ -70,9 +73,10 @@ def in_words(estimate: Estimate, workers: int) -> str:
     return f"Time: about {needed} of optimisation on {workers} workers{partly}; scoring comes on top."
 
 
-def _row(cell: Cell, done: set[str], failed: set[str]) -> tuple[str, str, str, str, str]:
+def _row(planned: Planned, done: set[str], failed: set[str]) -> tuple[str, ...]:
+    cell = planned.cell
     state = "done" if cell.id in done else "failed before" if cell.id in failed else "to run"
-    return cell.benchmark.name, cell.method.name, cell.attack.name, str(cell.seed), state
+    return cell.benchmark.name, planned.method, planned.setting, cell.attack.name, str(cell.seed), state
 
 
 def _row_key(cell: Cell) -> tuple[str, str]:

@@ -128,7 +128,8 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
     k_before = _mean_or_none([context.ruler.knowledge(before[s]) for s in sorted(before)])
     utility = _mean_or_none([context.ruler.utility(before[s]) for s in sorted(before)])
     k_star, worst = _worst(k_before, outcomes)
-    gaps = tuple(_gaps(seeds, before, outcomes, context))
+    unmatched = {r.cell.seed: r.not_applicable for r in records if r.attack.family == "none" and r.not_applicable}
+    gaps = (*_unmatched(unmatched), *_gaps([s for s in seeds if s not in unmatched], before, outcomes, context))
     key = key_of(first.cell.method)
     return Row(
         key=key,
@@ -220,6 +221,13 @@ def _gaps(
         if outcome.attack.key in context.required:
             scored = set(outcome.stops) if defined else outcome.ran
             yield from _missing_seeds(outcome.attack.label.text, seeds, {*scored, *outcome.excused})
+
+
+def _unmatched(reasons: Mapping[int, str]) -> Iterator[str]:
+    """On which seeds a row could not be brought to the board's place, and why."""
+    for reason in dict.fromkeys(reasons.values()):
+        seeds = ", ".join(str(seed) for seed in sorted(reasons) if reasons[seed] == reason)
+        yield f"a match on seed {seeds}: {reason}"
 
 
 def _missing_seeds(what: str, seeds: Sequence[int], found: set[int]) -> Iterator[str]:

@@ -66,6 +66,8 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         "version": row.spec.version,
         "family": row.card.family,
         "role": row.card.role,
+        "setting": row.card.setting,
+        "fidelity": row.card.fidelity,
         **_columns("k_star", line.k_star),
         "k_star_bound": "lower" if row.gaps else "",
         "worst_attack": row.worst.attack.label.text if row.worst else "none",
@@ -89,6 +91,10 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         "backwards": cost.backwards if cost else None,
         "tokens": cost.tokens if cost else None,
         "peak_memory_bytes": cost.peak_memory_bytes if cost else None,
+        "step_seconds": cost.step_seconds if cost else None,
+        "trained_parameters": cost.trained_parameters if cost else None,
+        "optimizer_bytes": cost.optimizer_bytes if cost else None,
+        "visible_share": cost.visible_share if cost else None,
         "parameters": "; ".join(f"{name}={value}" for name, value in parameters(row.spec).items()),
     }
 

@@ -11,6 +11,8 @@ from harness.cell import RANGE_TEST_VERSION
 from harness.errors import UserError
 from harness.grid import Grid
 from harness.plan import Plan, lacking, make_plan
+from harness.preview import preview
+from harness.store import Store
 
 Install = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("fake_world")
@@ -185,6 +187,14 @@ def test_an_engine_with_a_list_of_its_own_serves_no_replaced_model(
     assert names(plan, "method") == {"none", "reference"}
     assert any("fake-bench · nudge: the engine vllm serves no model of a class" in line for line in plan.omitted)
     assert "nudge" in names(planned(settings, engine="transformers"), "method")
+
+
+def test_a_preview_tells_settings_and_matched_models_apart(store: Store) -> None:
+    typed = {"methods": ("npo", "npo@published"), "attacks": ("none",), "match": ("off", "forget")}
+    rows = preview(make_plan(Grid(benchmarks=("pocket-wmdp",), **typed)), store, workers=1).rows
+    seen = {row[1:3] for row in rows}
+    assert seen >= {("npo", "published"), ("npo at K(0) = 0.25", "published")}
+    assert len(set(rows)) == len(rows)
 
 
 def test_a_folder_of_tuned_settings_that_holds_none_is_refused(settings: dict[str, object], tmp_path: Path) -> None:

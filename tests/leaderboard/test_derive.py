@@ -245,7 +245,7 @@ def test_a_seed_that_cannot_be_matched_is_a_gap() -> None:
     one = matched(replace(record(seed=1), not_applicable="K stays up"))
     (only,) = boards_of([*controls(), matched(record(stops=[stop(0.25)])), one])
     (there,) = [r for r in only.rows if r.label.name == "alpha"]
-    assert (there.section, there.gaps) == ("incomplete", ("the measurement before attack (seed 1)",))
+    assert (there.section, there.gaps) == ("incomplete", ("a match on seed 1: K stays up",))
 
 
 def test_matched_utility_keeps_the_gate_on_forgetting() -> None:

@@ -139,6 +139,17 @@ def test_control_characters_become_visible(tmp_path: Path) -> None:
     assert "a\ufffdb" in (tmp_path / "index.html").read_text()
 
 
+def test_what_a_perturbation_moves_in_16_bits_is_said_and_every_cost_is_among_the_downloads(tmp_path: Path) -> None:
+    made = record("faint", [stop(0.1)])
+    cost = replace(made.unlearn_cost, step_seconds=0.25, optimizer_bytes=8, trained_parameters=4, visible_share=0.125)
+    text = page([*controls(), replace(made, unlearn_cost=cost)], tmp_path)
+    assert "a perturbation moves 12.5 % in 16 bits" in text
+    path = next(p for p in (tmp_path / "data").glob("*.csv") if "scores" not in p.name)
+    (row,) = (row for row in csv.DictReader(io.StringIO(path.read_text())) if row["method"] == "faint")
+    shown = [row[key] for key in ("step_seconds", "optimizer_bytes", "trained_parameters", "visible_share", "setting")]
+    assert shown == ["0.25", "8", "4", "0.125", made.method.setting]
+
+
 def test_no_notice_of_a_pocket_board_can_be_left_out(tmp_path: Path) -> None:
     bare = BenchmarkCard("Bare", "pocket", "toy", "")
     text = page([record(stops=[stop(1.0)], role="original", card=bare)], tmp_path)
