@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from harness.api import LM, Corpora, Fidelity, Published, param
-from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
+from harness.train import Training, fit
 
 POCKET: Mapping[str, object] = {"lr": 4e-4, "steps": 20, "batch_size": 8, "max_tokens": 160}
 """High on purpose: ascent alone destroys the model, as published, and stays the board's anchor for collapse."""
@@ -56,11 +54,4 @@ class GA(Training):
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``-NLL(forget)``."""
-        documents = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        batches = stream(lm, documents, size=self.batch_size, parts=self.accumulation, seed=seed)
-        with trained(lm, self, seed=seed) as params:
-
-            def ascent(step: int) -> list[Tensor]:
-                return total_gradient(params, Term(lambda batch: mean_nll(lm.model, batch), next(batches), -1.0))
-
-            follow(params, ascent, self)
+        fit(lm, corpora.forget, self, seed=seed, weight=-1.0)

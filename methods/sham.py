@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.api import LM, Corpora, Fidelity, Published, param
-from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
+from harness.train import Training, fit
 
 POCKET: Mapping[str, object] = {
     "lr": 6e-4,
@@ -52,8 +52,4 @@ class Sham(Training):
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``NLL(retain)``."""
-        documents = encode(lm.tokenizer, corpora.retain, max_tokens=self.max_tokens)
-        with trained(lm, self, seed=seed) as params:
-            batches = stream(lm, documents, size=self.batch_size, parts=self.accumulation, seed=seed)
-            retained = lambda batch: mean_nll(lm.model, batch)  # noqa: E731
-            follow(params, lambda step: total_gradient(params, Term(retained, next(batches))), self)
+        fit(lm, corpora.retain, self, seed=seed)

@@ -6,7 +6,7 @@ retained on purpose. With adapters the vector is that of the merged weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,14 +14,21 @@ import torch
 from torch import Tensor
 
 from harness.api import LM, Corpora, Fidelity, Published, param
-from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trainable, trained
+from harness.train import Training, fit, trainable
 
 
-def negated(original: Tensor, tuned: Tensor, *, alpha: float) -> Tensor:
-    """``original - alpha * (tuned - original)``, at least in fp32 (2212.04089, section 2; MUSE 2407.06460)."""
+def negated(original: Tensor, tuned: Tensor, *, alpha: float, start: Tensor | None = None) -> Tensor:
+    """``original - alpha * (tuned - start)``, at least in fp32 (2212.04089, section 2; MUSE 2407.06460).
+
+    Args:
+        original: Weights to walk from.
+        tuned: Fine-tuned weights.
+        alpha: How many times the vector is subtracted.
+        start: Where fine-tuning began if not at ``original``.
+    """
     wide = torch.promote_types(original.dtype, torch.float32)
-    before, after = original.to(wide), tuned.to(wide)
-    return before - alpha * (after - before)
+    before, after = (original if start is None else start).to(wide), tuned.to(wide)
+    return original.to(wide) - alpha * (after - before)
 
 
 POCKET: Mapping[str, object] = {
@@ -69,17 +76,10 @@ class TaskVector(Training):
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Fine-tune on ``corpora.forget``, then set ``theta = theta0 - alpha * (theta_ft - theta0)``."""
-        documents = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
         weights = trainable(lm.model)
         original = [weight.detach().clone() for weight in weights]
-        with trained(lm, self, seed=seed) as params:
-            batches = stream(lm, documents, size=self.batch_size, parts=self.accumulation, seed=seed)
-            learned = lambda batch: mean_nll(lm.model, batch)  # noqa: E731
-            follow(params, lambda step: total_gradient(params, Term(learned, next(batches))), self)
-        _walk_back(weights, original, alpha=self.alpha)
-
-
-@torch.no_grad()
-def _walk_back(weights: Sequence[Tensor], original: Sequence[Tensor], *, alpha: float) -> None:
-    for weight, before in zip(weights, original, strict=True):
-        weight.copy_(negated(before, weight, alpha=alpha))
+        fit(lm, corpora.forget, self, seed=seed)
+        with torch.no_grad():
+            for weight, before in zip(weights, original, strict=True):
+                start = before.bfloat16() if self.precision == "bf16" else before  # rounding is no part of the vector
+                weight.copy_(negated(before, weight, alpha=self.alpha, start=start))

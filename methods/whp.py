@@ -26,7 +26,7 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from harness.api import LM, Corpora, Fidelity, Published, param
-from harness.train import Term, Training, encode, follow, mean_nll, stream, total_gradient, trained
+from harness.train import Training, fit
 
 
 def suppressed(target: Tensor, reinforced: Tensor, *, alpha: float) -> Tensor:
@@ -184,11 +184,7 @@ class WHP(Training):
         if not isinstance(lm.model, ContrastedLM):
             lm.model = ContrastedLM.around(lm.model, alpha=self.alpha)
         reinforced = LM(lm.model.reinforced, lm.tokenizer)
-        documents = encode(lm.tokenizer, corpora.forget, max_tokens=self.max_tokens)
-        with trained(reinforced, self, seed=seed) as params:
-            batches = stream(reinforced, documents, size=self.batch_size, parts=self.accumulation, seed=seed)
-            learned = lambda batch: mean_nll(reinforced.model, batch)  # noqa: E731
-            follow(params, lambda step: total_gradient(params, Term(learned, next(batches))), self)
+        fit(reinforced, corpora.forget, self, seed=seed)
 
 
 def _halves(cache: Cache, component: PretrainedConfig) -> tuple[Cache, Cache]:

@@ -24,7 +24,6 @@ from harness.train.hidden import (
     unmoved,
 )
 from harness.train.loop import (
-    Schedule,
     Term,
     descend,
     descent,
@@ -60,7 +59,7 @@ from harness.train.processes import gathered, position, summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.trained import trained
 from harness.train.tuning import Recipe, finetuned
-from harness.train.unlearning import Sides, assemble, sides, weigh
+from harness.train.unlearning import Sides, assemble, fit, sides, weigh
 from harness.train.vectors import (
     Metric,
     Move,
@@ -78,7 +77,6 @@ from harness.train.vectors import (
     root_mean_squares,
     scaled,
     standard_normal,
-    steepest,
     stretched,
     tensor_scales,
     total,
@@ -101,7 +99,6 @@ __all__ = [
     "Paired",
     "Recipe",
     "Retain",
-    "Schedule",
     "Sides",
     "Solved",
     "Term",
@@ -128,6 +125,7 @@ __all__ = [
     "encode_pairs",
     "factors",
     "finetuned",
+    "fit",
     "follow",
     "forget_loss",
     "forget_preference",
@@ -169,7 +167,6 @@ __all__ = [
     "sides",
     "standard_normal",
     "states",
-    "steepest",
     "stream",
     "stretched",
     "summed",

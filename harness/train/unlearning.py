@@ -1,4 +1,4 @@
-"""The common frame of methods that weigh a forget loss against a retain loss."""
+"""The common frames of methods: to train on documents alone, or to weigh a forget loss against a retain loss."""
 
 from __future__ import annotations
 
@@ -11,8 +11,29 @@ from torch import Tensor, nn
 from harness.api import LM, Corpora
 from harness.train.data import Batch, encode, stream
 from harness.train.loop import Term, follow, target_tokens, total_gradient
-from harness.train.losses import Loss
-from harness.train.settings import Balanced, Paired
+from harness.train.losses import Loss, mean_nll
+from harness.train.settings import Balanced, Paired, Training
+from harness.train.trained import trained
+
+
+def fit(lm: LM, documents: Sequence[str], how: Training, *, seed: int, weight: float = 1.0) -> None:
+    """Descend on ``weight * NLL`` of documents; a negative weight climbs.
+
+    Args:
+        lm: Trained in place.
+        documents: In an order of their own on every pass.
+        how: Learning rate, updates, batch size, what trains.
+        seed: Of the orders and of adapters.
+        weight: Of the loss.
+    """
+    encoded = encode(lm.tokenizer, documents, max_tokens=how.max_tokens)
+    batches = stream(lm, encoded, size=how.batch_size, parts=how.accumulation, seed=seed)
+    with trained(lm, how, seed=seed) as params:
+
+        def step_gradient(step: int) -> list[Tensor]:
+            return total_gradient(params, Term(lambda batch: mean_nll(lm.model, batch), next(batches), weight))
+
+        follow(params, step_gradient, how)
 
 
 @dataclass(frozen=True)
