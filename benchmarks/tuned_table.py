@@ -64,6 +64,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=SHIPPED)
     given: Any = parser.parse_args()
+    if not any(given.folder.glob("*/*.json")):
+        parser.error(f"{given.folder} holds no tuned setting; give the folder that `harness tune` wrote")
     print("\n".join(tables(given.folder)))
 
 
