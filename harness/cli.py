@@ -19,12 +19,10 @@ import typer
 from harness import commands
 from harness import options as flag
 from harness.errors import UserError
-from harness.options import FAILED, MISUSED
+from harness.options import FAILED, INTERRUPTED, MISUSED
 
 if TYPE_CHECKING:
     from harness.plan import Plan
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     rich_markup_mode=None,  # it imports rich.markdown and pygments, half of the time that --help takes

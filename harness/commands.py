@@ -13,7 +13,7 @@ import typer
 
 from harness import options as flag
 from harness.errors import UserError
-from harness.options import FAILED
+from harness.options import FAILED, INTERRUPTED
 
 
 def check(
@@ -148,7 +148,11 @@ def tune(  # noqa: PLR0913 - typer reads the flags from the signature
     jobs, omitted = jobs_of(wanted, Discipline(trials, 1 - utility_budget, seed), out)
     for line in omitted:
         say(line)
-    ended: list[Tuned] = list(tuned(jobs, workers_of(Means(workers=workers))))
+    try:
+        ended: list[Tuned] = list(tuned(jobs, workers_of(Means(workers=workers))))
+    except KeyboardInterrupt:
+        say("Interrupted. Finished trials are kept; the same command continues.")
+        raise typer.Exit(INTERRUPTED) from None
     print_table(COLUMNS, sorted(one.row for one in ended))
     if any(one.problem for one in ended):
         raise typer.Exit(FAILED)

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-FAILED, MISUSED = 1, 2
-"""Exit statuses: something that was looked at or run is not well; the command cannot be carried out as typed."""
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+"""Exit statuses: something that was looked at or run is not well; the command cannot be carried out as typed;
+Ctrl-C."""
 
 Groups = Literal["methods", "attacks", "benchmarks", "engines"]
 Kinds = Literal["method", "attack", "benchmark", "engine"]

@@ -41,8 +41,7 @@ def serve(link: Connection, task: Task, logs: Path) -> None:
         task: Executes a cell.
         logs: Folder where everything a cell prints goes.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    obey_parent()
     tqdm.set_lock(threading.RLock())  # its default is a system semaphore, which a killed process leaves behind
     faulthandler.enable(all_threads=False)  # a crash in native code leaves its Python stack in the cell's log
     with suppress(EOFError, ConnectionError):
@@ -82,6 +81,12 @@ def _checked(record: Record) -> Record:
 def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+def obey_parent() -> None:
+    """Let this process end when its parent does, and not before it because of Ctrl-C, which reaches the whole group."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from harness.cell import Spec
 from harness.components import benchmark_spec, build, component_class, declared, made, preset_of, spec_of
 from harness.console import say
 from harness.errors import UserError
+from harness.executors.worker import obey_parent
 from harness.faults import Fault, attempt
 from harness.grid import Overrides
 from harness.locks import exclusive
@@ -77,6 +78,8 @@ COLUMNS = ("benchmark", "method", "K(0)", "K* start", "K* tuned", "u", "setting"
 def tune(jobs: Sequence[Job], workers: int) -> Iterator[Tuned]:
     """Make all studies, those first that come first, and yield each as it ends.
 
+    However this process ends, its workers end with it.
+
     Raises:
         ChildProcessError: A worker died; its study goes on where it stood when the command is run again.
     """
@@ -84,14 +87,23 @@ def tune(jobs: Sequence[Job], workers: int) -> Iterator[Tuned]:
     threads = 0 if on_gpu() else 1
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(threads,)) as pool:
         running: dict[Future[Tuned], Job] = {pool.submit(studied, job): job for job in jobs}
-        for future in as_completed(running):
-            try:
-                yield future.result()
-            except BrokenProcessPool as error:
-                raise ChildProcessError(
-                    f"A worker died while it tuned {running[future].label} or another method, perhaps for want of "
-                    "memory. Finished trials are kept; run the same command again, with fewer --workers if need be."
-                ) from error
+        try:
+            for future in as_completed(running):
+                yield _result(future, running[future])
+        except BaseException:  # Ctrl-C above all: the pool would wait for whole studies
+            for worker in active_children():
+                worker.kill()
+            raise
+
+
+def _result(future: Future[Tuned], job: Job) -> Tuned:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f"A worker died while it tuned {job.label} or another method, perhaps for want of memory. Finished trials "
+            "are kept; run the same command again, with fewer --workers if need be."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,7 @@ def _told(trial: FrozenTrial) -> str:
 
 
 def _begin(threads: int) -> None:
+    obey_parent()
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)

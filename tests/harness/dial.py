@@ -5,6 +5,7 @@ Knowledge is the first entry of the last norm's weights and utility the second; 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -76,8 +77,10 @@ class Dial:
 
     left: float = param(0.2, "Knowledge left.", gt=0)
     kept: float = param(1.0, "Utility kept.", gt=0)
+    pause_s: float = param(0.0, "Seconds to wait first.", ge=0, runtime=True)
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
+        time.sleep(self.pause_s)
         entry(lm, 0).fill_(self.left)
         entry(lm, 1).fill_(self.kept)
 

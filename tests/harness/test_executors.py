@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fake_run import LIGHT, real_plan, real_task
 from fake_tasks import act, plan, record
+from processes import ended, when
 
 from harness.executors import Event, Executor, Finished, Started
 from harness.executors.in_process import InProcess
@@ -137,30 +137,6 @@ def start(fake_site: Path, tmp_path: Path) -> Iterator[Start]:
     for one in begun:
         one.kill()
         one.wait()
-
-
-def when(condition: Callable[[], bool], *, within_s: float) -> bool:
-    end = time.monotonic() + within_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.1)
-    return condition()
-
-
-def running() -> dict[int, int]:
-    """Process id -> parent's id of every process that is no zombie."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-            found.update({int(path.parent.name): int(parent)} if state != "Z" else {})
-    return found
-
-
-def ended(parent: subprocess.Popen[bytes], how: int) -> bool:
-    """Send the signal; whether the process then ends with all its children, and not as if all were well."""
-    workers = {pid for pid, its_parent in running().items() if its_parent == parent.pid}
-    parent.send_signal(how)
-    return parent.wait(30) != 0 and when(lambda: not workers & running().keys(), within_s=20)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

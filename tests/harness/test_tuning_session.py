@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -11,6 +16,7 @@ from pathlib import Path
 import dial
 import pytest
 import tiny
+from processes import ended, when
 
 from harness.cli import main
 from harness.errors import UserError
@@ -155,3 +161,21 @@ def test_the_command_tunes_in_workers_and_prints_what_it_found(
         main(["tune", *grid, *places])
     assert not end.value.code, out.getvalue()
     assert str(tmp_path / "dial" / "dial.json") in out.getvalue()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_the_command_and_the_study_goes_on(place: Path, tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "-m", "harness", "tune", "--methods", "dial", "--benchmarks", "dial"]
+    command += ["--attack", "recall", "--engine", "dial", "--out", str(tmp_path)]
+    command += ["--set", f"benchmark.dial.model={place / 'models'}", "--set", "method.dial.pause_s=0.5"]
+    path = os.pathsep.join((str(place / "site-packages"), str(Path(__file__).parent)))
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL)
+    journal = tmp_path / "studies" / "dial" / "dial.journal"
+    try:
+        assert when(journal.exists, within_s=60)
+        assert ended(process, how)
+    finally:
+        process.kill()
+    size = journal.stat().st_size
+    time.sleep(1)
+    assert journal.stat().st_size == size
