@@ -129,6 +129,25 @@ class Meter:
         self._tally.running = False
 
 
+def together(earlier: Cost, later: Cost) -> Cost:
+    """The cost of one stage that was done in two runs."""
+    shares = [cost.visible_share for cost in (earlier, later) if cost.visible_share is not None]
+    return Cost(
+        seconds=earlier.seconds + later.seconds,
+        steps=earlier.steps + later.steps,
+        forwards=earlier.forwards + later.forwards,
+        backwards=earlier.backwards + later.backwards,
+        tokens=earlier.tokens + later.tokens,
+        peak_memory_bytes=max(earlier.peak_memory_bytes, later.peak_memory_bytes),
+        token_forwards=earlier.token_forwards + later.token_forwards,
+        token_backwards=earlier.token_backwards + later.token_backwards,
+        step_seconds=later.step_seconds or earlier.step_seconds,
+        trained_parameters=max(earlier.trained_parameters, later.trained_parameters),
+        optimizer_bytes=max(earlier.optimizer_bytes, later.optimizer_bytes),
+        visible_share=min(shares, default=None),
+    )
+
+
 def decoder_layers(model: nn.Module) -> list[nn.Module]:
     """The decoder layers: every list of modules as long as the configuration says, one unless it is a composite.
 

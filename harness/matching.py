@@ -8,15 +8,15 @@ the unlearned ones, ``w(s) = w0 + s (wu - w0)``, every method passes through wea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 
-from harness.api import LM, Benchmark, Engine, Evaluation, NotApplicable, Prompts, Score
+from harness.api import LM, Benchmark, Engine, NotApplicable
 from harness.cell import Match
+from harness.course import dev_ruler, dev_scores
 from harness.errors import UserError
 from harness.lm import load_lm
-from harness.ruler import Ruler
 from harness.train import restored
 
 STEPS = 32
@@ -41,17 +41,15 @@ def matched_share(match: Match, benchmark: Benchmark, engine: Engine, unlearned:
         NotApplicable: No share meets the level, or the benchmark has no dev scores to tell by.
     """
     original = load_lm(benchmark.target())
-    never = load_lm(reference) if (reference := benchmark.reference()) else None
-    ends = [_dev_scores(benchmark, engine, lm) if lm else {} for lm in (original, never)]
     try:
-        ruler = Ruler(*ends)
+        ruler = dev_ruler(benchmark, engine)
     except UserError as error:
         raise NotApplicable(f"no model can be matched: {error}") from error
 
     def place(share: float) -> tuple[float, float]:
         with restored(unlearned.model.parameters()):
             move(unlearned, original, share)
-            scores = _dev_scores(benchmark, engine, unlearned)
+            scores = dev_scores(benchmark, engine, unlearned)
         return ruler.knowledge(scores), ruler.utility(scores)
 
     return found_share(match, place)
@@ -100,11 +98,3 @@ def _first(beyond: Callable[[int], bool]) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if beyond(middle) else (middle, high)
     return high
-
-
-def _dev_scores(benchmark: Benchmark, engine: Engine, lm: LM) -> Mapping[str, Score]:
-    engine.load(lm)
-    whole: Callable[[Engine, Prompts], Evaluation] = benchmark.evaluate
-    scores = getattr(benchmark, "evaluate_attacked", whole)(engine, Prompts()).scores
-    engine.rest()
-    return {name: score for name, score in scores.items() if score.split == "dev"}

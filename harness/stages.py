@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,21 +18,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from harness.api import (
-    LM,
-    Attack,
-    AttackerData,
-    Benchmark,
-    Engine,
-    Evaluation,
-    Method,
-    NotApplicable,
-    Point,
-    Prompts,
-)
+from harness.api import LM, AttackerData, Benchmark, Engine, Method, NotApplicable
+from harness.attacking import Scorer, Seen, attacked, scoring
 from harness.cell import RANGE_TEST_VERSION, Cell, digest
 from harness.components import attack_card, method_card, rebuild, role_of
 from harness.cost import Meter
+from harness.course import dev_ruler
 from harness.errors import UserError
 from harness.lm import load_lm
 from harness.locks import exclusive
@@ -40,14 +31,14 @@ from harness.matching import matched_share, move
 from harness.plan import Planned
 from harness.provenance import provenance
 from harness.range_test import reference_lr
-from harness.record import SCHEMA, Cost, Measurement, Record
+from harness.record import SCHEMA, Cost, Record
 from harness.registry import KINDS, Kind, find
+from harness.ruler import Ruler
 from harness.sequence import previous
 from harness.train.processes import position, said_by_first
 from harness.unlearned import Unlearned, require_finite, unlearned
 
 RANGE_TEST_SEED = 0
-Evaluate = Callable[[Engine, Prompts], Evaluation]
 
 
 class RangeTest(Protocol):
@@ -88,8 +79,7 @@ class Stages:
             device=made.lm.model.device,
             dtype=made.lm.model.dtype,
         )
-        scorer = _Scorer(_scoring(benchmark, attack), parts["engine"], planned)
-        seen = _Seen((), unmatched, Cost()) if unmatched else _attacked(made.lm, attack, data, scorer)
+        seen = Seen((), unmatched, Cost()) if unmatched else self._attacked(planned, parts, made.lm, data)
         return Record(
             schema=SCHEMA,
             id=planned.id,
@@ -105,6 +95,26 @@ class Stages:
             provenance=stamp,
             share=share,
         )
+
+    def _attacked(self, planned: Planned, parts: Mapping[Kind, Any], lm: LM, data: AttackerData) -> Seen:
+        cell, attack, benchmark, engine = planned.cell, parts["attack"], parts["benchmark"], parts["engine"]
+        scorer = Scorer(
+            evaluate=scoring(benchmark, attack),
+            engine=engine,
+            attack=cell.attack.name,
+            notes=self.scratch / "attacks" / f"{planned.id}.jsonl",
+            ruler=lambda: self._ruler(cell, benchmark, engine),
+        )
+        seed_everything(cell.seed)
+        return attacked(lm, attack, data, scorer, seed=cell.seed)
+
+    def _ruler(self, cell: Cell, benchmark: Benchmark, engine: Engine) -> Ruler:
+        """K and u on dev items, measured once in the life of a worker."""
+        key = digest(["ruler", dataclasses.asdict(cell.benchmark), dataclasses.asdict(cell.engine)])
+        if key not in self._built:
+            self._built[key] = dev_ruler(benchmark, engine)
+        ruler: Ruler = self._built[key]
+        return ruler
 
     def _component(self, planned: Planned, kind: Kind) -> Any:  # noqa: ANN401 - whatever class the plugin provides
         spec, runtime = getattr(planned.cell, kind), planned.runtime[kind]
@@ -209,63 +219,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-@dataclass(frozen=True)
-class _Scorer:
-    """Scores points on the benchmark and refuses numbers that are none."""
-
-    evaluate: Evaluate
-    engine: Engine
-    planned: Planned
-
-    def measure(self, lm: LM, point: Point) -> Measurement:
-        attack = self.planned.cell.attack.name
-        if not isinstance(point, Point) or point.budget < 0:
-            raise UserError(f"Attack '{attack}' yielded {point!r}. Yield a Point with a budget of 0 or more tokens.")
-        require_finite(lm.model, f"Attack '{attack}' at budget {point.budget} {point.series}".rstrip())
-        fingerprint = self.engine.load(lm)
-        evaluation = self.evaluate(self.engine, point.prompts)
-        for name, score in evaluation.scores.items():
-            if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
-                raise UserError(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
-        remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()))
-        self.engine.rest()
-        return Measurement(point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable), remarks)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    measurements: tuple[Measurement, ...]
-    not_applicable: str
-    cost: Cost
-
-
-def _scoring(benchmark: Benchmark, attack: Attack) -> Evaluate:
-    """How points are scored: in full before attack, after one as the benchmark has it."""
-    whole: Evaluate = benchmark.evaluate
-    attacked: Evaluate = getattr(benchmark, "evaluate_attacked", whole)
-    return whole if attack.family == "none" else attacked
-
-
-def _attacked(lm: LM, attack: Attack, data: AttackerData, scorer: _Scorer) -> _Seen:
-    """Run the attack and score the model at every point it yields; the clock stands still while scoring."""
-    cell = scorer.planned.cell
-    measurements: list[Measurement] = []
-    reason = ""
-    seed_everything(cell.seed)
-    with Meter(lm.model) as meter:
-        try:
-            for point in attack.attack(lm, data, seed=cell.seed):
-                with meter.paused():
-                    measurements.append(scorer.measure(lm, point))
-        except NotApplicable as error:
-            reason = str(error) or "not applicable"
-    if measurements and reason:
-        raise UserError(f"Attack '{cell.attack.name}' yielded points and then said: {reason}. It must say so first.")
-    if not measurements and not reason:
-        raise UserError(f"Attack '{cell.attack.name}' yielded no point. It must yield at least one, or say why not.")
-    return _Seen(tuple(measurements), reason, meter.cost())
 
 
 def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from harness.api.values import (
     Selection,
     Split,
     Threat,
+    Verdict,
 )
 
 __all__ = [
@@ -67,5 +68,6 @@ __all__ = [
     "Selection",
     "Split",
     "Threat",
+    "Verdict",
     "param",
 ]

@@ -99,6 +99,8 @@ class AttackerData:
         items: Solved questions about *train* facts of the forget set.
         utility_items: Solved questions about retained knowledge that is never scored.
         reference_lr: Range-tested learning rate of the original model (eta_ref); attacks use multiples of it.
+        known: How many points an interrupted run of this very cell has scored already. An adaptive attack is told their
+            verdicts again, and the model need not be at them: what led to them alone can be left out.
     """
 
     forget: Sequence[str]
@@ -107,6 +109,7 @@ class AttackerData:
     items: Sequence[Item]
     utility_items: Sequence[Item]
     reference_lr: float
+    known: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,21 @@ class Point:
     budget: int
     series: str = ""
     prompts: Prompts = Prompts()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an adaptive attacker is told of a point: measured on dev items, never on those that are reported.
+
+    Attributes:
+        knowledge: K, the share of the original's forget knowledge above the floor.
+        utility: u, the share of the original's utility above chance.
+    """
+
+    knowledge: float
+    utility: float
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from harness.api import (
     Point,
     Prompts,
     Threat,
+    Verdict,
 )
+from harness.course import follow_points
 from harness.lm import load_lm
 from harness.testing.method import compared_architecture, without_hooks
 from harness.testing.result import Result, component_results, judged
@@ -93,9 +95,16 @@ def observe(attack: Attack, benchmark: Benchmark, *, reference_lr: float, seed: 
 
 
 def _stops(attack: Attack, benchmark: Benchmark, data: AttackerData, *, seed: int, state: int) -> tuple[Stop, ...]:
-    lm = load_lm(benchmark.target())
+    """Every stop; an adaptive attack hears of one after the other that it brought more back, at no cost."""
+    lm, stops = load_lm(benchmark.target()), list[Stop]()
+
+    def look(point: Point) -> Verdict:
+        stops.append(Stop(point, snapshot(lm)))
+        return Verdict(1 - 0.5 ** len(stops), 1.0)
+
     with global_randomness(state):
-        return tuple(Stop(point, snapshot(lm)) for point in attack.attack(lm, data, seed=seed))
+        follow_points(attack.attack(lm, data, seed=seed), look)
+    return tuple(stops)
 
 
 def declares_its_threat(attack: Attack) -> Result:

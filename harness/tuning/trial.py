@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.api import LM, Attack, Benchmark, Engine, Method, Prompts, Selection
+from harness.api import LM, Attack, Benchmark, Engine, Method, Point, Prompts, Selection, Verdict
+from harness.course import follow_points, verdict_of
 from harness.lm import load_lm
 from harness.range_test import reference_lr
 from harness.ruler import Ruler, Scores
@@ -73,12 +74,15 @@ class Bench:
         reached = []
         for selection, ruler in zip(self.selections, self.rulers, strict=True):
             seed_everything(seed)
+            told: list[Verdict] = []
+
+            def judge(point: Point) -> Verdict:
+                told.append(verdict_of(ruler, self._scores(lm, selection, point.prompts)))  # noqa: B023 - used at once
+                return told[-1]  # noqa: B023
+
             with restored(lm.model.parameters()):
-                stops = [
-                    ruler.knowledge(self._scores(lm, selection, point.prompts))
-                    for point in attack.attack(lm, selection.attacker, seed=seed)
-                ]
-            reached.append(max(stops))
+                follow_points(attack.attack(lm, selection.attacker, seed=seed), judge)
+            reached.append(max(verdict.knowledge for verdict in told))
         return _mean(reached)
 
     def _scores(self, lm: LM, selection: Selection, prompts: Prompts) -> Scores:
