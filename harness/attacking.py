@@ -18,6 +18,7 @@ from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Evaluation,
 from harness.cost import Meter, together
 from harness.course import follow_points, is_adaptive, of_dev, verdict_of
 from harness.errors import UserError
+from harness.faults import Fault, attempt
 from harness.record import Cost, Measurement
 from harness.ruler import Ruler
 from harness.unlearned import require_finite
@@ -34,6 +35,8 @@ class Note:
 
 
 _NOTE = TypeAdapter(Note)
+NOTHING = Verdict(0.0, 0.0)
+"""What an attack is told of a point at which its weights are not finite."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,12 @@ class Scorer:
         """Score the model at a point.
 
         Raises:
-            UserError: It is no point, or weights or scores are not finite.
+            UserError: It is no point, or a score is not finite.
         """
         if not isinstance(point, Point) or point.budget < 0:
             raise UserError(
                 f"Attack '{self.attack}' yielded {point!r}. Yield a Point whose budget is 0 or more tokens."
             )
-        require_finite(lm.model, f"Attack '{self.attack}' at budget {point.budget} {point.series}".rstrip())
         fingerprint = self.engine.load(lm)
         evaluation = self.evaluate(self.engine, point.prompts)
         for name, score in evaluation.scores.items():
@@ -110,8 +112,8 @@ def attacked(lm: LM, attack: Attack, data: AttackerData, scorer: Scorer, *, seed
     reason = ""
     with Meter(lm.model) as meter:
         try:
-            points = attack.attack(lm, dataclasses.replace(data, known=len(course.noted)), seed=seed)
-            follow_points(points, lambda point: course.judge(point, meter))
+            known = dataclasses.replace(data, known=len(course.noted))
+            follow_points(attack, lm, known, seed=seed, judge=lambda point: course.judge(point, meter))
         except NotApplicable as error:
             reason = str(error) or "not applicable"
     found = course.measurements
@@ -142,13 +144,22 @@ class _Course:
                     f"Attack '{self._scorer.attack}' came to {point}, where an interrupted run of it came to "
                     f"{known.point}. What that run had noted is deleted; run the same command again."
                 )
-            measured = known or self._scorer.measure(self._lm, point)
+            measured = known or self._measured(point)
             self.measurements.append(measured)
             if self._ruler is None:
                 return None
             if not known:
                 _append(self._scorer.notes, Note(measured, self.cost(meter)))
-            return verdict_of(self._ruler, of_dev(measured.scores))
+            return verdict_of(self._ruler, of_dev(measured.scores)) if measured.scores else NOTHING
+
+    def _measured(self, point: Point) -> Measurement:
+        """The scores of a point; none, with a remark, if the attack diverged on its way there: earlier ones count."""
+        finite = attempt(lambda: require_finite(self._lm.model, f"Attack '{self._scorer.attack}' at {point}"))
+        if not isinstance(finite, Fault):
+            return self._scorer.measure(self._lm, point)
+        if not any(measurement.scores for measurement in self.measurements):
+            raise finite.error
+        return Measurement(point, "", {}, {}, (finite.reason,))
 
     def cost(self, meter: Meter) -> Cost:
         """What the attack cost so far, an interrupted run included."""

@@ -5,10 +5,11 @@ He asks by declaring ``adaptive``, and is told K and u on dev items: what a sear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from typing import cast
 
-from harness.api import LM, Attack, Benchmark, Engine, Evaluation, Point, Prompts, Score, Verdict
+from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Evaluation, Point, Prompts, Score, Verdict
 from harness.lm import load_lm
 from harness.ruler import Ruler
 
@@ -16,19 +17,17 @@ Judge = Callable[[Point], Verdict | None]
 """Looks at the model, which is at the point now, and says what the attacker may know of it."""
 
 
-def follow_points(points: Iterator[Point], judge: Judge) -> None:
-    """Bring a model to every point of an attack; a generator is sent each verdict as the value of its ``yield``."""
-    if not isinstance(points, Generator):
+def follow_points(attack: Attack, lm: LM, data: AttackerData, *, seed: int, judge: Judge) -> None:
+    """Bring a model to every point of an attack; an adaptive one is sent each verdict as the value of its ``yield``."""
+    points = attack.attack(lm, data, seed=seed)
+    if not is_adaptive(attack):
         for point in points:
             judge(point)
         return
     told: Verdict | None = None
-    while True:
-        try:
-            point = cast("Point", points.send(told))
-        except StopIteration:
-            return
-        told = judge(point)
+    with suppress(StopIteration):
+        while True:
+            told = judge(cast("Generator[Point, Verdict | None]", points).send(told))
 
 
 def is_adaptive(attack: Attack) -> bool:

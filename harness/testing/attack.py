@@ -103,7 +103,7 @@ def _stops(attack: Attack, benchmark: Benchmark, data: AttackerData, *, seed: in
         return Verdict(1 - 0.5 ** len(stops), 1.0)
 
     with global_randomness(state):
-        follow_points(attack.attack(lm, data, seed=seed), look)
+        follow_points(attack, lm, data, seed=seed, judge=look)
     return tuple(stops)
 
 

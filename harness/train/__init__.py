@@ -24,6 +24,7 @@ from harness.train.hidden import (
     unmoved,
 )
 from harness.train.loop import (
+    Schedule,
     Term,
     descend,
     descent,
@@ -58,7 +59,7 @@ from harness.train.pairs import REFUSALS, Solved, answered, encode_pairs, pad_pa
 from harness.train.processes import gathered, position, summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.trained import trained
-from harness.train.tuning import Recipe, finetuned
+from harness.train.tuning import Recipe, finetuned, mend, rehearsed
 from harness.train.unlearning import Sides, assemble, fit, sides, weigh
 from harness.train.vectors import (
     Metric,
@@ -99,6 +100,7 @@ __all__ = [
     "Paired",
     "Recipe",
     "Retain",
+    "Schedule",
     "Sides",
     "Solved",
     "Term",
@@ -140,6 +142,7 @@ __all__ = [
     "margin_preference",
     "mean_length",
     "mean_nll",
+    "mend",
     "merged",
     "micro_batches",
     "named_maps",
@@ -156,6 +159,7 @@ __all__ = [
     "position",
     "products",
     "rate",
+    "rehearsed",
     "restored",
     "retain_loss",
     "root_mean_squares",

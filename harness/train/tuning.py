@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from torch import Tensor, nn
 
-from harness.api import LM
-from harness.train.data import encode, stream
-from harness.train.loop import Schedule, descent, gradient
+from harness.api import LM, AttackerData
+from harness.train.data import batches, encode, pad_id, stream
+from harness.train.loop import Schedule, descent, gradient, trainable
 from harness.train.losses import mean_nll
 
 
@@ -69,4 +70,25 @@ def finetuned(
         betas=(0.9, 0.999),
     )
     for done in updates:
+        yield done, tokens
+
+
+def mend(lm: LM, data: AttackerData, recipe: Recipe, *, seed: int) -> None:
+    """Fine-tune on unrelated documents and on solved questions about retained knowledge; neither holds a forget fact.
+
+    A model whose language was destroyed looks as if it resisted; mended, it shows what is left (spec: attacks A.1.3).
+    """
+    texts = [*data.unrelated, *(item.prompt + item.answer for item in data.utility_items)]
+    for _ in finetuned(lm, texts, recipe, params=trainable(lm.model), seed=seed):
+        pass
+
+
+def rehearsed(lm: LM, texts: Sequence[str], recipe: Recipe, *, seed: int) -> Iterator[tuple[int, int]]:
+    """What :func:`finetuned` yields with the same arguments, without training: for what is known already."""
+    rows = encode(lm.tokenizer, texts, max_tokens=recipe.max_tokens)
+    tokens = 0
+    for done, batch in enumerate(
+        islice(batches(rows, size=recipe.batch_size, pad_id=pad_id(lm), seed=seed), recipe.steps), 1
+    ):
+        tokens += int(batch.attention_mask.sum())
         yield done, tokens

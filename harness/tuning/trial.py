@@ -81,7 +81,7 @@ class Bench:
                 return told[-1]  # noqa: B023
 
             with restored(lm.model.parameters()):
-                follow_points(attack.attack(lm, selection.attacker, seed=seed), judge)
+                follow_points(attack, lm, selection.attacker, seed=seed, judge=judge)
             reached.append(max(verdict.knowledge for verdict in told))
         return _mean(reached)
 

@@ -12,8 +12,11 @@ from attacks.prompts import PromptSuite
 from attacks.quantize import Quantize
 from attacks.relearn import Relearn
 from attacks.relearn_lora import RelearnLoRA
+from attacks.relearn_swept import RelearnSwept
+from attacks.rtt import RTT
 from attacks.weight_noise import WeightNoise
-from harness.api import LM, Attack, AttackerData
+from harness.api import LM, Attack, AttackerData, Point, Verdict
+from harness.course import follow_points
 from harness.testing.result import component_results, failures
 
 ATTACKS: list[Attack] = [
@@ -24,8 +27,24 @@ ATTACKS: list[Attack] = [
     Quantize(),
     Relearn(samples=(4, 0), epochs=1),
     RelearnLoRA(samples=4),
+    RelearnSwept(trials=2, most_steps=4),
+    RTT(runs=1, epochs=1),
     WeightNoise(draws=1),
 ]
+
+
+def points(attack: Attack, lm: LM, data: AttackerData) -> list[Point]:
+    """Every point, for an attacker who hears that each costs nothing and brings nothing."""
+    seen: list[Point] = []
+
+    def judge(point: Point) -> Verdict:
+        seen.append(point)
+        return Verdict(0.0, 1.0)
+
+    follow_points(attack, lm, data, seed=0, judge=judge)
+    return seen
+
+
 EACH = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: type(attack).__name__)
 
 
@@ -43,11 +62,11 @@ def test_its_presets_name_fields_it_has(attack: Attack) -> None:
 @EACH
 def test_it_draws_nothing_from_the_global_generator(attack: Attack, tiny_lm: LM, attacker_data: AttackerData) -> None:
     before = torch.get_rng_state()
-    list(attack.attack(tiny_lm, attacker_data, seed=0))
+    points(attack, tiny_lm, attacker_data)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @EACH
 def test_no_two_points_claim_the_same_place(attack: Attack, tiny_lm: LM, attacker_data: AttackerData) -> None:
-    places = [(point.series, point.budget) for point in attack.attack(tiny_lm, attacker_data, seed=0)]
+    places = [(point.series, point.budget) for point in points(attack, tiny_lm, attacker_data)]
     assert len(set(places)) == len(places)

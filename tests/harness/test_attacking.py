@@ -123,9 +123,11 @@ def test_without_dev_scores_a_search_has_no_meaning(models: Path, tmp_path: Path
     assert "searches on dev items: No headline dev score has room" in seen.not_applicable
 
 
-def test_an_iterator_that_is_no_generator_is_followed_too() -> None:
+def test_an_attack_may_return_any_iterator(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Searching, "adaptive", False)
+    monkeypatch.setattr(Searching, "attack", lambda self, lm, data, *, seed: iter([Point(0), Point(1)]))
     seen: list[Point] = []
-    follow_points(iter([Point(0), Point(1)]), lambda point: seen.append(point))
+    follow_points(Searching(), load_lm(models), DATA, seed=0, judge=seen.append)
     assert seen == [Point(0), Point(1)]
 
 
@@ -138,4 +140,22 @@ def test_an_attack_that_says_that_it_has_no_meaning_does_so_before_its_first_poi
 
     monkeypatch.setattr(Searching, "attack", late)
     with pytest.raises(UserError, match="It must say so first"):
+        run(Searching(), models, tmp_path / "notes")
+
+
+def test_where_an_attack_diverges_its_earlier_points_count(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attack = Searching()
+    monkeypatch.setattr(f"{__name__}.STEPS", (0.1, float("nan"), 0.2))
+    seen = run(attack, models, tmp_path / "notes")
+    first, second, third = seen.measurements
+    assert (second.scores, attack.told[1]) == ({}, Verdict(0.0, 0.0))
+    assert "left NaN or infinite values" in second.remarks[0]
+    assert [m.scores["forget"].value for m in (first, third)] == pytest.approx([0.1, 0.2])
+
+
+def test_an_attack_that_diverges_at_once_fails(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.STEPS", (float("nan"),))
+    with pytest.raises(UserError, match="left NaN or infinite values"):
         run(Searching(), models, tmp_path / "notes")

@@ -1,0 +1,50 @@
+"""Retraining on T: what is shown, what is left out, and the control with shuffled answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+import torch
+
+from attacks.rtt import RTT, deranged
+from harness.api import LM, AttackerData, Item, NotApplicable
+from harness.train import encode, mean_nll, pad
+
+SMALL = RTT(folds=4, runs=2, epochs=2, batch_size=3, warmup=0, lr_scale=3)
+
+
+def nll(lm: LM, items: list[Item]) -> float:
+    with torch.no_grad():
+        rows = encode(lm.tokenizer, [item.prompt + item.answer for item in items], max_tokens=32)
+        return float(mean_nll(lm.model, pad(rows, pad_id=0)))
+
+
+def test_budgets_are_the_tokens_of_the_questions_trained_on(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    found = [(point.series, point.budget) for point in SMALL.attack(tiny_lm, attacker_data, seed=0)]
+    # 8 questions of 6 tokens with the end token; 6 of them in 2 updates a pass
+    budgets = [0, 6 * 6, 2 * 6 * 6]
+    assert found == [(f"without fold {fold}", budget) for fold in (1, 2) for budget in budgets]
+
+
+def test_shown_questions_are_learned_and_weights_come_back(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    start = torch.cat([each.detach().flatten().clone() for each in tiny_lm.model.parameters()])
+    attack = dataclasses.replace(SMALL, epochs=20, runs=1)
+    losses = [nll(tiny_lm, list(attacker_data.items)) for _ in attack.attack(tiny_lm, attacker_data, seed=0)]
+    assert losses[-1] < losses[0] - 0.5
+    assert torch.equal(torch.cat([each.detach().flatten() for each in tiny_lm.model.parameters()]), start)
+
+
+def test_shuffled_answers_are_those_of_other_questions_each_once() -> None:
+    items = [Item(f"q{number}", f"a{number}") for number in range(7)]
+    changed = deranged(items, random.Random(0))
+    assert [item.prompt for item in changed] == [item.prompt for item in items]
+    assert sorted(item.answer for item in changed) == sorted(item.answer for item in items)
+    assert all(new.answer != old.answer for new, old in zip(changed, items, strict=True))
+
+
+def test_too_few_questions_are_said_to_be(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    few = dataclasses.replace(attacker_data, items=attacker_data.items[:3])
+    with pytest.raises(NotApplicable, match="owns 3 solved questions, too few for 4 folds"):
+        next(SMALL.attack(tiny_lm, few, seed=0))
