@@ -75,6 +75,8 @@ class Scorer:
             raise UserError(
                 f"Attack '{self.attack}' yielded {point!r}. Yield a Point whose budget is 0 or more tokens."
             )
+        if lm.soft_prompt is not None and not getattr(self.engine, "serves_soft_prompts", False):
+            raise NotApplicable("this engine puts no soft prompt before a text; --engine transformers does")
         fingerprint = self.engine.load(lm)
         evaluation = self.evaluate(self.engine, point.prompts)
         for name, score in evaluation.scores.items():

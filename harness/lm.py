@@ -135,6 +135,15 @@ def save_lm(lm: LM, folder: Path) -> None:
     lm.tokenizer.save_pretrained(folder)
 
 
+def served_fingerprint(lm: LM) -> str:
+    """:func:`fingerprint` of a model; with a soft prompt, hex SHA-256 of both."""
+    weights = fingerprint(lm.model)
+    if lm.soft_prompt is None:
+        return weights
+    soft = lm.soft_prompt.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    return hashlib.sha256(weights.encode() + soft).hexdigest()
+
+
 def fingerprint(model: nn.Module) -> str:
     """Hex SHA-256 over names, dtypes, shapes and bytes of all parameters, in the order of their names."""
     sha = hashlib.sha256()

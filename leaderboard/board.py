@@ -20,7 +20,7 @@ STAMPS = {
 }
 SCALE_WORDS = {"pocket": "pocket scale", "slice": "small model", "full": ""}
 """What stands beside a board's title wherever it is named."""
-FAMILIES: tuple[Family, ...] = ("relearn", "finetune", "edit", "activation", "prompt")
+FAMILIES: tuple[Family, ...] = ("relearn", "finetune", "edit", "activation", "embedding", "prompt")
 
 
 @dataclass(frozen=True)

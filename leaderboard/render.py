@@ -35,7 +35,8 @@ FAMILY_NAMES = {
     "relearn": ("Relearn", "forget text"),
     "finetune": ("Fine-tune", "other text"),
     "edit": ("Edit", "of weights"),
-    "activation": ("Activation", "or embedding"),
+    "activation": ("Activation", "directions"),
+    "embedding": ("Embedding", "soft prompts"),
     "prompt": ("Prompt", "only"),
 }
 ROLE_NAMES = {"original": "original model", "reference": "never-learned model"}

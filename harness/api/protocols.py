@@ -59,8 +59,10 @@ class Engine(Protocol):
     """Scores text under the model that was loaded last.
 
     Optional: ``remarks`` (sentences about what happened to the engine, for the record) and the class attributes
-    ``outlives_cells`` (True if starting it is so dear that cells should share a process) and ``serves_any`` (False if
-    it knows its own list of architectures, so that models that a method replaced cannot be scored).
+    ``outlives_cells`` (True if starting it is so dear that cells should share a process), ``serves_any`` (False if it
+    knows its own list of architectures, so that models that a method replaced cannot be scored) and
+    ``serves_soft_prompts`` (True if it puts ``LM.soft_prompt`` before every text; attacks that need it are not
+    applicable elsewhere).
     """
 
     version: ClassVar[int]
@@ -74,7 +76,7 @@ class Engine(Protocol):
         """Tokens that the served model can read, those it writes included."""
 
     def load(self, lm: LM) -> str:
-        """Serve these weights from now on and return their fingerprint (hex SHA-256)."""
+        """Serve this model from now on and return a fingerprint of what is served (hex SHA-256)."""
 
     def rest(self) -> None:
         """Give memory back while something trains; ``load`` comes before the next question."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Access = Literal["none", "text", "logits", "grey", "activations", "weights"]
 DataAccess = Literal["none", "unrelated", "near", "forget", "items"]
 Axis = Literal["forget", "utility", "privacy", "diagnostic"]
 Direction = Literal["higher", "lower", "zero"]
-Family = Literal["none", "relearn", "finetune", "edit", "activation", "prompt"]
+Family = Literal["none", "relearn", "finetune", "edit", "activation", "embedding", "prompt"]
 Role = Literal["method", "original", "reference"]
 Scale = Literal["pocket", "slice", "full"]
 Split = Literal["dev", "test"]
@@ -41,10 +42,16 @@ class NotApplicable(Exception):
 
 @dataclass
 class LM:
-    """A causal language model with its tokenizer, edited in place by methods and attacks."""
+    """A causal language model with its tokenizer, edited in place by methods and attacks.
+
+    Attributes:
+        soft_prompt: Vectors (S, D) of an attack that stand before every text, as if they were embeddings of S tokens
+            (before the BOS too, where a tokenizer adds one); None for none.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    soft_prompt: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from harness.api import LM, param
 from harness.engines.encoding import Encoder, Ids
-from harness.lm import fingerprint
+from harness.lm import served_fingerprint
 
 T = TypeVar("T")
 _WHEN_WRITING = 4  # times the tokens of a scoring batch: each step after the first feeds one token a row
@@ -28,10 +28,21 @@ _CACHED_COST = 4  # a shared token counts a quarter of a fed one against the mem
 
 @dataclass(frozen=True)
 class Prefix:
-    """Tokens that all rows of a call begin with, as keys and values computed once."""
+    """What stands before the rest of every row of a call, as keys and values computed once.
+
+    Attributes:
+        length: Tokens that all rows begin with, and that are left out of their batches.
+        soft: Vectors of a soft prompt, which are no tokens of any row.
+    """
 
     length: int = 0
     cache: DynamicCache | None = None
+    soft: int = 0
+
+    @property
+    def held(self) -> int:
+        """Positions in the cache."""
+        return self.soft + self.length
 
     def repeated(self, rows: int) -> DynamicCache | None:
         """A cache of its own for a batch, None if nothing is shared."""
@@ -55,6 +66,7 @@ class TransformersEngine:
     """Hugging Face transformers, in process, in the dtype of the loaded weights."""
 
     version: ClassVar[int] = 1
+    serves_soft_prompts: ClassVar[bool] = True
 
     batch_tokens: int = param(2048, "Padded tokens in one forward pass; memory against speed.", gt=0, runtime=True)
     _served: _Served = field(default_factory=_Served, init=False, repr=False, compare=False)
@@ -67,14 +79,15 @@ class TransformersEngine:
     @property
     def context_length(self) -> int:
         """Tokens that the served model can read."""
-        return int(self._model.config.max_position_embeddings)
+        soft = self._lm.soft_prompt
+        return int(self._model.config.max_position_embeddings) - (0 if soft is None else len(soft))
 
     def load(self, lm: LM) -> str:
         """Serve this live model; later edits of its weights are served too, so load again after each edit."""
         if self._served.encoder is None or not self._served.encoder.encodes_like(lm.tokenizer):
             self._served.encoder = Encoder(lm.tokenizer)
         self._served.lm = lm
-        return fingerprint(lm.model)
+        return served_fingerprint(lm)
 
     def rest(self) -> None:
         """Nothing to give back: the live model itself is served."""
@@ -127,7 +140,7 @@ class TransformersEngine:
         """Decode a batch with a key-value cache; rows that are finished stop being checked."""
         ids, mask, positions = self._padded(batch, shared)
         if mask is None:
-            mask = torch.ones(len(batch), shared.length + ids.shape[1], dtype=torch.long, device=ids.device)
+            mask = torch.ones(len(batch), shared.held + ids.shape[1], dtype=torch.long, device=ids.device)
         cache = shared.repeated(len(batch)) or DynamicCache(config=self._model.config)
         written: list[Ids] = [[] for _ in batch]
         texts: list[str | None] = [None] * len(batch)
@@ -164,7 +177,7 @@ class TransformersEngine:
             attention_mask=mask,
             position_ids=positions,
             past_key_values=shared.repeated(len(ids)),
-            use_cache=shared.length > 0,
+            use_cache=shared.cache is not None,
             logits_to_keep=last,
         ).logits
         return logits
@@ -199,10 +212,16 @@ class TransformersEngine:
         differing = (at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
         length = min(next(differing, len(first)), *(len(row) - count for row, count in zip(rows, kept, strict=True)))
         if length < _WORTH_SHARING or len(rows) < 2:
+            length = 0
+        soft = self._lm.soft_prompt
+        if not length and soft is None:
             return Prefix()
+        embedded = self._model.get_input_embeddings()(torch.tensor([first[:length]], device=self._model.device).long())
+        if soft is not None:
+            embedded = torch.cat([soft[None].to(embedded), embedded], dim=1)
         cache = DynamicCache(config=self._model.config)
-        self._model(input_ids=torch.tensor([first[:length]], device=self._model.device), past_key_values=cache)
-        return Prefix(length, cache)
+        self._model(inputs_embeds=embedded, past_key_values=cache)
+        return Prefix(length, cache, 0 if soft is None else len(soft))
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -224,9 +243,9 @@ class TransformersEngine:
         steps = torch.arange(width, device=self._model.device)[None]
         mask = None
         if bool(starts.any()):
-            before = torch.ones(len(batch), shared.length, dtype=torch.long, device=ids.device)
+            before = torch.ones(len(batch), shared.held, dtype=torch.long, device=ids.device)
             mask = torch.cat([before, (steps >= starts).long()], dim=1)
-        return ids, mask, shared.length + (steps - starts).clamp(min=0)
+        return ids, mask, shared.held + (steps - starts).clamp(min=0)
 
     @property
     def _model(self) -> Any:  # noqa: ANN401 - transformers models are untyped at this border

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from harness.api import LM
-from harness.lm import fingerprint
+from harness.lm import served_fingerprint
 
 PROBE = "The quick brown fox asks: what is forgotten, and what stays?"
 
@@ -24,7 +24,7 @@ class Snapshot:
     """A model and its tokenizer at one moment.
 
     Attributes:
-        weights: Fingerprint of all parameters.
+        weights: Fingerprint of all parameters, and of a soft prompt if there is one.
         finite: Whether all parameters and the logits of a probe sentence are finite.
         trainable: Parameter name -> requires_grad.
         modules: Module name -> class, and whether input and output embeddings are one tensor.
@@ -45,7 +45,7 @@ class Snapshot:
 def snapshot(lm: LM) -> Snapshot:
     """Look at a model without changing it."""
     return Snapshot(
-        weights=fingerprint(lm.model),
+        weights=served_fingerprint(lm),
         finite=_is_finite(lm),
         trainable={name: parameter.requires_grad for name, parameter in lm.model.named_parameters()},
         modules=_modules(lm.model),

@@ -14,6 +14,7 @@ from attacks.relearn import Relearn
 from attacks.relearn_lora import RelearnLoRA
 from attacks.relearn_swept import RelearnSwept
 from attacks.rtt import RTT
+from attacks.soft_prompt import SoftPrompt
 from attacks.weight_noise import WeightNoise
 from harness.api import LM, Attack, AttackerData, Point, Verdict
 from harness.course import follow_points
@@ -29,6 +30,7 @@ ATTACKS: list[Attack] = [
     RelearnLoRA(samples=4),
     RelearnSwept(trials=2, most_steps=4),
     RTT(runs=1, epochs=1),
+    SoftPrompt(vectors=2, iterations=2),
     WeightNoise(draws=1),
 ]
 

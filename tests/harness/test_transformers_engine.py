@@ -169,3 +169,53 @@ def test_a_continuation_is_greedy_only_if_each_of_its_tokens_is_the_most_likely(
 def test_a_candidate_that_adds_no_token_is_refused_and_does_not_win(engine: TransformersEngine) -> None:
     with pytest.raises(ValueError, match="adds no token"):
         engine.choices(["a town"], [["", "!"]])
+
+
+@pytest.fixture
+def soft(lm: LM) -> LM:
+    """The same model behind a soft prompt of three vectors."""
+    vectors = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    return LM(lm.model, lm.tokenizer, vectors)
+
+
+def naively_behind(soft: LM, ids: list[int]) -> torch.Tensor:
+    """Log-probabilities (T, V) at the tokens of one row behind the soft prompt."""
+    assert soft.soft_prompt is not None
+    with torch.no_grad():
+        embedded = torch.cat([soft.soft_prompt, soft.model.get_input_embeddings()(torch.tensor(ids))])
+        logits = soft.model(inputs_embeds=embedded[None]).logits[0, len(soft.soft_prompt) :]
+    return logits.double().log_softmax(-1)
+
+
+@pytest.mark.parametrize("shared", ["", "the red stone melts slowly and it is cold by the sea and who knows " * 2])
+def test_scores_behind_a_soft_prompt_equal_the_naive_loop(soft: LM, engine: TransformersEngine, shared: str) -> None:
+    engine.load(soft)
+    asked = (("it is", " cold"), ("a town", " by the sea"))
+    pairs = [(shared + context, continuation) for context, continuation in asked]
+        (shared + context, continuation) for context, continuation in (("it is", " cold"), ("a town", " by the sea"))
+    ]
+    rows = engine.loglikelihood(pairs)
+    choices = engine.choices([context for context, _ in pairs], [[continuation] for _, continuation in pairs])
+    for (context, continuation), row, (choice,) in zip(pairs, rows, choices, strict=True):
+        ids, start = soft.tokenizer(context + continuation)["input_ids"], len(soft.tokenizer(context)["input_ids"])
+        logprobs = naively_behind(soft, ids)
+        expected = [logprobs[t - 1, ids[t]].item() for t in range(start, len(ids))]
+        assert row == pytest.approx(expected, abs=1e-5)
+        assert choice == pytest.approx(sum(expected), abs=1e-5)
+
+
+def test_greedy_text_behind_a_soft_prompt_is_step_by_step_argmax(soft: LM, engine: TransformersEngine) -> None:
+    engine.load(soft)
+    prompts = ["it is", "a town by the"]
+    written = engine.generate(prompts, max_tokens=4)
+    for prompt, text in zip(prompts, written, strict=True):
+        ids = soft.tokenizer(prompt)["input_ids"]
+        for _ in range(4):
+            ids = [*ids, int(naively_behind(soft, ids)[-1].argmax())]
+        assert text == soft.tokenizer.decode(ids[len(soft.tokenizer(prompt)["input_ids"]) :], skip_special_tokens=True)
+
+
+def test_a_soft_prompt_is_seen_in_fingerprint_and_room(soft: LM, lm: LM, engine: TransformersEngine) -> None:
+    plain, room = engine.load(lm), engine.context_length
+    assert engine.load(soft) != plain
+    assert engine.context_length == room - 3
