@@ -89,7 +89,7 @@ def _untouched(lm: LM) -> Iterator[None]:
 
 def starting(lm: LM, count: int, *, seed: int) -> Tensor:
     """Embeddings of random tokens, (S, D), in fp32: where an update of the rate's size is never rounded away."""
-    table = lm.model.get_input_embeddings().weight.detach()
+    table: Tensor = lm.model.get_input_embeddings().weight.detach()
     tokens = torch.randint(len(table), (count,), generator=torch.Generator().manual_seed(seed))
     return table[tokens.to(table.device)].float().clone()
 
@@ -105,4 +105,6 @@ def answer_nll(lm: LM, prompt: Tensor, batch: Batch) -> Tensor:
     texts = lm.model.get_input_embeddings()(batch.input_ids)
     rows = torch.cat([prompt.to(texts).expand(len(texts), -1, -1), texts], dim=1)
     logits = lm.model(inputs_embeds=rows, use_cache=False).logits[:, len(prompt) - 1 : -1]  # predict (B, T)
-    return functional.cross_entropy(logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED)
+    flat, targets = logits.float().flatten(0, 1), batch.labels.flatten()
+    nll: Tensor = functional.cross_entropy(flat, targets, ignore_index=IGNORED)
+    return nll

@@ -68,8 +68,11 @@ def list_(group: flag.Groups, *, json: flag.Json = False) -> None:
     if json:
         print_json(found)
         return
-    columns = ("name", "distribution", "version", "what it is")
+    columns = ["name", "distribution", "version", "what it is"]
     rows = [[e["name"], e["distribution"], e["version"], e["summary"] or f"BROKEN: {e['broken']}"] for e in found]
+    if found and "threat" in found[0]:
+        columns.append("what the attacker needs")
+        rows = [[*row, entry["threat"]] for row, entry in zip(rows, found, strict=True)]
     print_table(columns, rows)
 
 

@@ -76,8 +76,7 @@ def heading_lines(described: Mapping[str, Any]) -> list[str]:
     facts |= {key: described[key] for key in ("role", "family", "citation", "fidelity") if key in described}
     facts |= {key: ", ".join(described[key]) for key in ("needs", "search") if key in described}
     if threat := described.get("threat"):
-        needs = " and the original model (diagnostic, never ranked)" if threat["base_model"] else ""
-        facts["threat"] = f"{threat['access']} access, {threat['data']} data{needs}"
+        facts["threat"] = threat["words"]
     facts |= {key: value for key, value in described.get("card", {}).items() if value and key != "notes"}
     if "card_missing" in described:
         facts["card"] = f"not yet: {described['card_missing']}"

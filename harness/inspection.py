@@ -31,9 +31,22 @@ def listed(kind: Kind) -> list[dict[str, Any]]:
             "version": item.entry.version,
             "summary": item.summary,
             "broken": item.broken,
+            **({"threat": _threat(item)} if kind == "attack" else {}),
         }
         for item in registry.listing(kind)
     ]
+
+
+def _threat(item: registry.Listed) -> str:
+    """What an attack's attacker needs, in a few words; empty if the plugin is broken."""
+    return "" if item.broken else threat_words(component_class("attack", item.entry.name).threat)  # type: ignore[attr-defined]
+
+
+def threat_words(threat: Threat) -> str:
+    """Access, data and whether the original is needed and the attack is ranked."""
+    needs = " and the original model" if threat.base_model else ""
+    ranked = " (diagnostic, never ranked)" if threat.base_model or threat.diagnostic else ""
+    return f"{threat.access} access, {threat.data} data{needs}{ranked}"
 
 
 def shown(kind: Kind, name: str) -> dict[str, Any]:
@@ -76,7 +89,7 @@ def _description(cls: type) -> str:
 def _extra(cls: type, key: str) -> object:
     value = getattr(cls, key, None)
     if isinstance(value, Threat):
-        return dataclasses.asdict(value)
+        return {**dataclasses.asdict(value), "words": threat_words(value)}
     return None if callable(value) else value
 
 

@@ -15,10 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 from harness.api import BY_OTHER, STRICT, BenchmarkCard, Family, Point, Prompts, Role, Score, Threat
 from harness.cell import Cell, Match, Spec, digest
 
-SCHEMA = 4
-READABLE = (1, 2, 3, 4)
+SCHEMA = 5
+READABLE = (1, 2, 3, 4, 5)
 """Schema 1 had no remarks; 2 said neither which setting of a method it was nor what its steps and optimiser cost; 3 had
-no matched models."""
+no matched models; 4 knew no diagnostics but attacks that own the original model."""
 
 
 class RecordError(ValueError):
@@ -46,7 +46,7 @@ class MethodCard:
 
 @dataclass(frozen=True)
 class AttackCard:
-    """What a page says about an attack; an attack that needs the original model is a diagnostic, never ranked."""
+    """What a page says about an attack."""
 
     summary: str
     family: Family
@@ -58,7 +58,7 @@ class AttackCard:
     @property
     def ranked(self) -> bool:
         """Whether the attack counts for the worst case."""
-        return not self.threat.base_model
+        return not (self.threat.base_model or self.threat.diagnostic)
 
 
 @dataclass(frozen=True)

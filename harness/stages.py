@@ -105,6 +105,8 @@ class Stages:
             notes=self.scratch / "attacks" / f"{planned.id}.jsonl",
             ruler=lambda: self._ruler(cell, benchmark, engine),
         )
+        if attack.threat.base_model:
+            data = dataclasses.replace(data, original=partial(load_lm, benchmark.target()))
         seed_everything(cell.seed)
         return attacked(lm, attack, data, scorer, seed=cell.seed)
 

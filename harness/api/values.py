@@ -108,6 +108,7 @@ class AttackerData:
         reference_lr: Range-tested learning rate of the original model (eta_ref); attacks use multiples of it.
         known: How many points an interrupted run of this very cell has scored already. An adaptive attack is told their
             verdicts again, and the model need not be at them: what led to them alone can be left out.
+        original: Loads the original model; only for attacks whose threat says that they own it.
     """
 
     forget: Sequence[str]
@@ -117,15 +118,24 @@ class AttackerData:
     utility_items: Sequence[Item]
     reference_lr: float
     known: int = 0
+    original: Callable[[], LM] | None = None
 
 
 @dataclass(frozen=True)
 class Threat:
-    """What the attacker needs: model access, data, and whether he must own the original model (then unranked)."""
+    """What the attacker needs, and whether he is one.
+
+    Attributes:
+        access: To the model.
+        data: Of his own.
+        base_model: Whether he must own the original model. Who has that needs no attack, so it is never ranked.
+        diagnostic: Whether this looks into the model and takes nothing from it, or is a control; never ranked either.
+    """
 
     access: Access
     data: DataAccess
     base_model: bool = False
+    diagnostic: bool = False
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import get_args
 
@@ -84,6 +84,8 @@ def _judge(trial: AttackTrial) -> list[Result]:
 def observe(attack: Attack, benchmark: Benchmark, *, reference_lr: float, seed: int) -> AttackTrial:
     """Attack the original model twice and look at it at every stop."""
     data = benchmark.attacker_data(reference_lr)
+    if attack.threat.base_model:
+        data = replace(data, original=partial(load_lm, benchmark.target()))
     before = snapshot(load_lm(benchmark.target()))
     try:
         first = _stops(attack, benchmark, data, seed=seed, state=1)

@@ -103,7 +103,13 @@ def test_show_prints_every_field_with_type_default_bounds_and_meaning(
 
 def test_show_json_holds_the_threat_of_an_attack(plugins: None, capsys: pytest.CaptureFixture[str]) -> None:
     succeeds("show", "attack", "nudge", "--json")
-    assert json.loads(capsys.readouterr().out)["threat"] == {"access": "weights", "data": "none", "base_model": False}
+    assert json.loads(capsys.readouterr().out)["threat"] == {
+        "access": "weights",
+        "data": "none",
+        "base_model": False,
+        "diagnostic": False,
+        "words": "weights access, none data",
+    }
 
 
 def test_show_of_a_benchmark_prints_its_notice(plugins: None, capsys: pytest.CaptureFixture[str]) -> None:
