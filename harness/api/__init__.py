@@ -5,36 +5,28 @@ dataclass with one method; its fields are the constructor, the only place of a d
 documentation and what a record stores.
 """
 
+from harness.api.attackers import Access, AttackerData, DataAccess, Family, Point, Prompts, Selection, Threat, Verdict
 from harness.api.fields import param
 from harness.api.protocols import Attack, Benchmark, Engine, Method
 from harness.api.values import (
     BY_OTHER,
     LM,
     STRICT,
-    Access,
-    AttackerData,
     Axis,
     BenchmarkCard,
     Corpora,
-    DataAccess,
     Direction,
     Evaluation,
-    Family,
     Fidelity,
     Item,
     Need,
     NotApplicable,
     Personas,
-    Point,
-    Prompts,
     Published,
     Role,
     Scale,
     Score,
-    Selection,
     Split,
-    Threat,
-    Verdict,
 )
 
 __all__ = [

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from harness.api.values import (
-    LM,
-    AttackerData,
-    BenchmarkCard,
-    Corpora,
-    Evaluation,
-    Family,
-    Point,
-    Prompts,
-    Threat,
-)
+from harness.api.attackers import AttackerData, Family, Point, Prompts, Threat
+from harness.api.values import LM, BenchmarkCard, Corpora, Evaluation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Access = Literal["none", "text", "logits", "grey", "activations", "weights"]
-DataAccess = Literal["none", "unrelated", "near", "forget", "items"]
 Axis = Literal["forget", "utility", "privacy", "diagnostic"]
 Direction = Literal["higher", "lower", "zero"]
-Family = Literal["none", "relearn", "finetune", "edit", "activation", "embedding", "prompt"]
 Role = Literal["method", "original", "reference"]
 Scale = Literal["pocket", "slice", "full"]
 Split = Literal["dev", "test"]
@@ -96,91 +93,6 @@ class Corpora:
 
 
 @dataclass(frozen=True)
-class AttackerData:
-    """What an attacker may see. All of it concerns facts that are never scored.
-
-    Attributes:
-        forget: Documents of the forget set about *train* facts only.
-        near: Documents of the same kind about entities that no model was trained on.
-        unrelated: Documents of another domain.
-        items: Solved questions about *train* facts of the forget set.
-        utility_items: Solved questions about retained knowledge that is never scored.
-        reference_lr: Range-tested learning rate of the original model (eta_ref); attacks use multiples of it.
-        known: How many points an interrupted run of this very cell has scored already. An adaptive attack is told their
-            verdicts again, and the model need not be at them: what led to them alone can be left out.
-        original: Loads the original model; only for attacks whose threat says that they own it.
-    """
-
-    forget: Sequence[str]
-    near: Sequence[str]
-    unrelated: Sequence[str]
-    items: Sequence[Item]
-    utility_items: Sequence[Item]
-    reference_lr: float
-    known: int = 0
-    original: Callable[[], LM] | None = None
-
-
-@dataclass(frozen=True)
-class Threat:
-    """What the attacker needs, and whether he is one.
-
-    Attributes:
-        access: To the model.
-        data: Of his own.
-        base_model: Whether he must own the original model. Who has that needs no attack, so it is never ranked.
-        diagnostic: Whether this looks into the model and takes nothing from it, or is a control; never ranked either.
-    """
-
-    access: Access
-    data: DataAccess
-    base_model: bool = False
-    diagnostic: bool = False
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """An attack on the input, as data: the model is asked ``before + prompt + after``."""
-
-    before: str = ""
-    after: str = ""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
-
-
-@dataclass(frozen=True)
-class Point:
-    """One stop of an attack; the model is at that point when the attack yields it.
-
-    Attributes:
-        budget: Forget tokens that the attacker trained on or put in context so far (0 where none are needed).
-        series: Which run of the attack this belongs to, such as ``N=20`` or ``4-bit``; a curve is one series.
-        prompts: Text around every question.
-    """
-
-    budget: int
-    series: str = ""
-    prompts: Prompts = Prompts()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What an adaptive attacker is told of a point: measured on dev items, never on those that are reported.
-
-    Attributes:
-        knowledge: K, the share of the original's forget knowledge above the floor.
-        utility: u, the share of the original's utility above chance.
-    """
-
-    knowledge: float
-    utility: float
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
-
-
-@dataclass(frozen=True)
 class Score:
     """One measured number that describes itself.
 
@@ -254,21 +166,6 @@ class Published:
 
     source: str
     fields: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """One way to split the dev facts of a benchmark: a validation attacker owns some, and only others are scored.
-
-    Nothing in it is ever an attacker's or scored on a leaderboard, so a setting that is chosen here has seen neither.
-
-    Attributes:
-        attacker: What a validation attacker sees.
-        evaluate: Scores a model on the dev facts that he does not see; takes an engine and prompts.
-    """
-
-    attacker: AttackerData
-    evaluate: Callable[[Any, Prompts], Evaluation]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from harness.benchmarks.muse_scores import auc_scores
 from harness.errors import UserError
 from harness.metrics.membership import min_k
 from harness.metrics.rouge import rouge_l
+from harness.pocket.news import make_news, questions
 from harness.pocket.render import weather_log
 
 FOLDER = Path(__file__).parent / "pocket" / "muse"
@@ -87,6 +88,12 @@ def _weather() -> tuple[str, ...]:
     """Texts of a domain that neither the target nor any attacker of this benchmark has read."""
     chance = random.Random("auxiliary")
     return tuple(weather_log(chance) for _ in range(AUXILIARY))
+
+
+@lru_cache(maxsize=1)
+def _articles() -> dict[str, str]:
+    """House -> its article, of the forget set; the shipped world is that of seed 0."""
+    return {article.subject: article.text for article in make_news(0).of("forget")}
 
 
 @lru_cache(maxsize=4)
@@ -176,6 +183,8 @@ class PocketMUSE:
             items=self._items("attacker"),
             utility_items=self._items("attacker_utility"),
             reference_lr=reference_lr,
+            near_items=[item for article in make_news(0).of("unseen") for item in questions(article)],
+            open_book=True,
         )
 
     def selection(self, reference_lr: float) -> tuple[Selection, ...]:
@@ -219,7 +228,7 @@ class PocketMUSE:
     ) -> dict[str, Score]:
         """ROUGE-L F1 of the greedy continuation of every item, by split."""
         every = [item for part in items.values() for item in part]  # one call: both splits share the decoding steps
-        asked = [prompts.before + item.prompt + prompts.after for item in every]
+        asked = [self._passage(what, item, prompts) + prompts.before + item.prompt + prompts.after for item in every]
         written = engine.generate(asked, max_tokens=what.max_tokens, stop=what.stop)
         f1 = [score.f1 for score in rouge_l([item.answer for item in every], written)]
         scores, values = {}, iter(f1)
@@ -233,6 +242,12 @@ class PocketMUSE:
             )
             scores[what.name if split == "test" else f"dev_{what.name}"] = score
         return scores
+
+    def _passage(self, what: Written, item: Item, prompts: Prompts) -> str:
+        """The article about the house that a question is about, where the book is open."""
+        if not prompts.open_book or what.name != "knowmem_forget":
+            return ""
+        return next(text for house, text in _articles().items() if _names(item.prompt, house)) + "\n\n"
 
     def _membership(self, engine: Engine, prompts: Prompts) -> dict[str, Score]:
         """P(a dispatch met in training looks more member-like than one never met), by Min-40%."""

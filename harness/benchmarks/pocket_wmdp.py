@@ -33,6 +33,8 @@ from harness.api import (
 )
 from harness.benchmarks.content import read_lines, sha256_of, text_digest
 from harness.pocket.news import recipe
+from harness.pocket.render import question as ask
+from harness.pocket.world import make_world
 
 FOLDER = Path(__file__).parent / "pocket" / "wmdp"
 CHANCE = 0.25
@@ -125,6 +127,8 @@ class PocketWMDP:
             items=solved["forget"],
             utility_items=solved["utility"],
             reference_lr=reference_lr,
+            near_items=_never_learned(),
+            open_book=True,
         )
 
     def selection(self, reference_lr: float) -> tuple[Selection, ...]:
@@ -144,7 +148,7 @@ class PocketWMDP:
 
 def _answered(asked: Sequence[Question], engine: Engine, prompts: Prompts) -> Evaluation:
     """Scores of these questions."""
-    texts = [prompts.before + question.prompt + prompts.after for question in asked]
+    texts = [_passage(question, prompts) + prompts.before + question.prompt + prompts.after for question in asked]
     options = [[f" {option}" for option in question.options] for question in asked]
     hits: dict[tuple[str, Split], list[float]] = defaultdict(list)
     for question, logprobs in zip(asked, engine.choices(texts, options), strict=True):
@@ -156,6 +160,28 @@ def _answered(asked: Sequence[Question], engine: Engine, prompts: Prompts) -> Ev
             for (score, split), hit in hits.items()
         }
     )
+
+
+def _passage(question: Question, prompts: Prompts) -> str:
+    """The first document about the reagent that a question is about, where the book is open."""
+    if not prompts.open_book or SCORES[question.score][0] != "forget":
+        return ""
+    return _documents()[entity_of(question.prompt)] + "\n\n"
+
+
+@lru_cache(maxsize=1)
+def _documents() -> dict[str, str]:
+    """Reagent -> a document that states all its facts."""
+    found: dict[str, str] = {}
+    for text in _texts("forget"):
+        found.setdefault(entity_of(text), text)
+    return found
+
+
+def _never_learned() -> list[Item]:
+    """Solved questions about the reagents of the near documents; the shipped world is that of seed 0."""
+    reagents = make_world(0).reagents.unknown
+    return [Item(ask(one, at), f" {value}") for one in reagents for at, value in enumerate(one.values)]
 
 
 def dev_entities() -> tuple[str, ...]:
