@@ -47,9 +47,6 @@ def test_the_readings_equal_naive_ones(tiny_lm: LM) -> None:
     for item in ITEMS:
         ids = tiny_lm.tokenizer(item.prompt + item.answer)["input_ids"]
         start = len(tiny_lm.tokenizer(item.prompt)["input_ids"])
-            tiny_lm.tokenizer(item.prompt + item.answer)["input_ids"],
-            len(tiny_lm.tokenizer(item.prompt)["input_ids"]),
-        )
         with torch.no_grad():
             logprobs = tiny_lm.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
         right += all(int(logprobs[at - 1].argmax()) == ids[at] for at in range(start, len(ids)))
