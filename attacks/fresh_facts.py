@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import random
-import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +16,18 @@ from typing import ClassVar
 import torch
 
 from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Threat, param
-from harness.train import Recipe, encode_pairs, finetuned, next_token_logits, pad_id, pad_pairs, restored, trainable
+from harness.train import (
+    Recipe,
+    by_subject,
+    encode_pairs,
+    finetuned,
+    next_token_logits,
+    pad_id,
+    pad_pairs,
+    restored,
+    trainable,
+    words,
+)
 
 POCKET: Mapping[str, object] = {"batch_size": 8, "lr_scale": 3.0, "checkpoints": (0, 2, 5, 10, 20, 50)}
 AT_ONCE = 32
@@ -74,25 +83,6 @@ class FreshFacts:
         for done, tokens in finetuned(lm, texts, recipe, params=trainable(lm.model), seed=seed):
             if done in (*self.checkpoints, steps):
                 yield Point(tokens, series, readings=known(lm, items))
-
-
-def words(text: str) -> set[str]:
-    """The words of a text in lower case."""
-    return set(re.findall(r"\w+", text.lower()))
-
-
-def by_subject(items: Sequence[Item], texts: Sequence[str]) -> dict[str, list[Item]]:
-    """Questions by what they are about: of their words, the one in fewest documents; those in no document are left out.
-
-    A name stands in few documents; the words of a question stand in many or in none.
-    """
-    counts = Counter(word for text in texts for word in words(text))
-    found: dict[str, list[Item]] = {}
-    for item in items:
-        told = [word for word in sorted(words(item.prompt)) if counts[word]]
-        if told:
-            found.setdefault(min(told, key=counts.__getitem__), []).append(item)
-    return found
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 
 from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
-from harness.train import restored
+from harness.train import decoder_blocks, restored
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LayerReinsert:
         """Yield one model per window; sizes beyond the model's depth are left out."""
         if data.original is None:
             raise NotApplicable("The original model was not handed over.")
-        here, there = (model.get_decoder().layers for model in (lm.model, data.original().model))
+        here, there = (decoder_blocks(model) for model in (lm.model, data.original().model))
         if len(here) != len(there):
             raise NotApplicable(f"The method left {len(here)} blocks, the original has {len(there)}.")
         windows = [(at, at + size) for size in self.sizes for at in range(len(here) - size + 1)]

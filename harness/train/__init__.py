@@ -10,6 +10,7 @@ from harness.train.frozen import Frozen, frozen, frozen_copy
 from harness.train.hidden import (
     activations,
     blocks,
+    decoder_blocks,
     direction,
     drift,
     maps_of,
@@ -58,6 +59,7 @@ from harness.train.losses import (
 from harness.train.pairs import REFUSALS, Solved, answered, encode_pairs, pad_pairs, pair_nll, pair_stream
 from harness.train.processes import gathered, position, summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
+from harness.train.subjects import by_subject, words
 from harness.train.trained import trained
 from harness.train.tuning import Recipe, finetuned, mend, rehearsed
 from harness.train.unlearning import Sides, assemble, fit, sides, weigh
@@ -115,7 +117,9 @@ __all__ = [
     "assign",
     "batches",
     "blocks",
+    "by_subject",
     "combined",
+    "decoder_blocks",
     "descend",
     "descent",
     "direction",
@@ -189,4 +193,5 @@ __all__ = [
     "unmoved",
     "weigh",
     "wide_copy",
+    "words",
 ]

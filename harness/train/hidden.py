@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from harness.api import NotApplicable
 from harness.errors import UserError
 from harness.train.data import Batch
 from harness.train.frozen import Frozen, frozen
@@ -22,6 +23,19 @@ from harness.train.weights import linear_maps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder blocks in order.
+
+    Raises:
+        NotApplicable: The model is no single stack of blocks.
+    """
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+    layers = getattr(decoder, "layers", None)
+    if not isinstance(layers, nn.ModuleList):
+        raise NotApplicable(f"{type(model).__name__} is no single stack of decoder blocks.")
+    return layers
 
 
 def blocks(model: PreTrainedModel, layers: Sequence[int]) -> tuple[int, ...]:

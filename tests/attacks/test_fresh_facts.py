@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 import torch
 
-from attacks.fresh_facts import FreshFacts, by_subject, known
+from attacks.fresh_facts import FreshFacts, known
 from harness.api import LM, AttackerData, Item, NotApplicable
+from harness.train import by_subject
 
 SMALL = FreshFacts(epochs=2, batch_size=2, checkpoints=(0, 1), lr_scale=3)
 FORGET = ["w1 w2 w3", "w1 w2 w4", "w5 w2 w6"]
