@@ -43,6 +43,7 @@ class AttackerData:
         items: Solved questions about *train* facts of the forget set.
         near_items: Solved questions about the entities of ``near``, which no model ever learned.
         open_book: Whether the benchmark can put the document that answers a question before it, see ``Prompts``.
+        writes: Whether some of its scores are of what the model writes, so that sampling can change them.
         utility_items: Solved questions about retained knowledge that is never scored.
         reference_lr: Range-tested learning rate of the original model (eta_ref); attacks use multiples of it.
         known: How many points an interrupted run of this very cell has scored already. An adaptive attack is told their
@@ -60,21 +61,41 @@ class AttackerData:
     original: Callable[[], LM] | None = None
     near_items: Sequence[Item] = ()
     open_book: bool = False
+    writes: bool = False
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """An attack on the input, as data: the model is asked ``before + prompt + after``.
+    """An attack on the input, as data.
 
     Attributes:
+        before: Text before every question.
+        after: Text after it.
+        swaps: What is replaced in the question itself, each pair everywhere, in order.
+        samples: Answers that are written to every question at temperature 1; 0: the greedy one.
+        best_of: Of how many of them the best one counts; its expectation is estimated from all.
         open_book: Whether the document that answers a question stands before it, which no attacker has: a control.
     """
 
     before: str = ""
     after: str = ""
+    swaps: tuple[tuple[str, str], ...] = ()
+    samples: int = 0
+    best_of: int = 1
     open_book: bool = False
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    def __post_init__(self) -> None:
+        """Refuse an expectation that its samples cannot give."""
+        if self.samples < 0 or self.best_of < 1 or (self.samples and self.best_of > self.samples):
+            raise ValueError(f"The best of {self.best_of} cannot be told from {self.samples} samples.")
+
+    def around(self, question: str) -> str:
+        """What the model is asked in place of a question."""
+        for old, new in self.swaps:
+            question = question.replace(old, new)
+        return self.before + question + self.after
 
 
 @dataclass(frozen=True)

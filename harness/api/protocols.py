@@ -81,8 +81,13 @@ class Engine(Protocol):
     def greedy(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
         """Whether greedy decoding of each context would write exactly the tokens of its continuation."""
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
-        """Greedy continuations, cut before the first stop string."""
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = (), temperature: float = 0.0
+    ) -> list[str]:
+        """Continuations, cut before the first stop string: greedy at temperature 0, else drawn.
+
+        What is drawn depends on the weights, the prompt and its place in the list, and on nothing else.
+        """
 
 
 class Benchmark(Protocol):

@@ -21,6 +21,7 @@ def attacker_data(world: World, reference_lr: float) -> AttackerData:
         items=[_solved(item) for item in world.solved_forget],
         utility_items=[_solved(item) for item in world.solved_retain],
         reference_lr=reference_lr,
+        writes=True,
     )
 
 

@@ -82,7 +82,7 @@ def _lengths(
 ) -> Iterator[tuple[str, int]]:
     """Every record by name, with the tokens that it takes and those to be written."""
     for sheet in sheets:
-        asked = [prompts.before + question.prompt + prompts.after for question in sheet.questions]
+        asked = [prompts.around(question.prompt) for question in sheet.questions]
         for index, count in enumerate(_tokens(tokenizer, asked)):
             yield f"{sheet.family.name} {index}", count + sheet.family.max_tokens
     for name, part in zip(PARTS, texts, strict=True):

@@ -11,8 +11,8 @@ from harness.api import BY_OTHER, Axis, Engine, Evaluation, Prompts, Score
 from harness.benchmarks.muse_limits import remarks_on, require_room
 from harness.benchmarks.muse_sheets import OPEN_TEXT_TOKENS, Mode, Reading, Sheet, readings_of, sheets_of
 from harness.benchmarks.muse_world import World
+from harness.benchmarks.written import written_f1
 from harness.metrics.membership import Auc, auc, min_k
-from harness.metrics.rouge import rouge_l
 
 SHARE = 0.4
 """K of Min-K%: the headline of MUSE (muse_bench@54719c5 privleak/get_ppl_utils.py)."""
@@ -39,11 +39,11 @@ def evaluate(world: World, mode: Mode, engine: Engine, prompts: Prompts, *, atta
     texts = ((), (), ()) if attacked else readings_of(world, mode, engine.tokenizer, before=prompts.before)
     plain = [[reading.text for reading in part] for part in texts]
     require_room(engine.tokenizer, engine.context_length, prompts, sheets, plain)
-    written = [_written(engine, prompts, sheet) for sheet in sheets]
-    empty = [float(not output.strip()) for outputs in written for output in outputs]
+    written = [_written(engine, prompts, sheet, stem=mode == "openunlearning") for sheet in sheets]
+    empty = [float(not text.strip()) for _, texts in written for text in texts]
     scores: dict[str, Score] = {}
-    for sheet, outputs in zip(sheets, written, strict=True):
-        scores |= _scores_of(sheet, outputs, stem=mode == "openunlearning")
+    for sheet, (f1, _) in zip(sheets, written, strict=True):
+        scores |= _scores_of(sheet, f1)
     if not attacked:
         scores |= _membership(engine, prompts, texts, mode)
     scores["empty_generations"] = Score.mean_of(empty, axis="diagnostic", better="zero")
@@ -70,15 +70,16 @@ def counted(logprobs: Sequence[float], mode: Mode, *, is_cut: bool = False) -> S
     return logprobs[: OPEN_TEXT_TOKENS - 1] if is_cut else logprobs[:-1]
 
 
-def _written(engine: Engine, prompts: Prompts, sheet: Sheet) -> list[str]:
-    asked = [prompts.before + question.prompt + prompts.after for question in sheet.questions]
-    return engine.generate(asked, max_tokens=sheet.family.max_tokens, stop=sheet.family.stop)
-
-
-def _scores_of(sheet: Sheet, outputs: Sequence[str], *, stem: bool) -> dict[str, Score]:
-    """ROUGE-L F1 of every output: on dev and test items, and over all records under the published name."""
+def _written(engine: Engine, prompts: Prompts, sheet: Sheet, *, stem: bool) -> tuple[list[float], list[str]]:
+    asked = [prompts.around(question.prompt) for question in sheet.questions]
+    references = [question.reference for question in sheet.questions]
     family = sheet.family
-    f1 = [score.f1 for score in rouge_l([question.reference for question in sheet.questions], outputs, stem=stem)]
+    return written_f1(engine, prompts, asked, references, max_tokens=family.max_tokens, stop=family.stop, stem=stem)
+
+
+def _scores_of(sheet: Sheet, f1: Sequence[float]) -> dict[str, Score]:
+    """ROUGE-L F1 of dev and test items, and of all records under the published name."""
+    family = sheet.family
     found = {family.published: Score.mean_of(f1, axis=family.axis, better=family.better)}
     for split in sorted({question.split for question in sheet.questions}):
         own = [value for value, question in zip(f1, sheet.questions, strict=True) if question.split == split]

@@ -35,9 +35,9 @@ from harness.api import (
 )
 from harness.benchmarks.content import DECISIVE, read_lines, sha256_of, text_digest
 from harness.benchmarks.muse_scores import auc_scores
+from harness.benchmarks.written import written_f1
 from harness.errors import UserError
 from harness.metrics.membership import min_k
-from harness.metrics.rouge import rouge_l
 from harness.pocket.news import make_news, questions
 from harness.pocket.render import weather_log
 
@@ -185,6 +185,7 @@ class PocketMUSE:
             reference_lr=reference_lr,
             near_items=[item for article in make_news(0).of("unseen") for item in questions(article)],
             open_book=True,
+            writes=True,
         )
 
     def selection(self, reference_lr: float) -> tuple[Selection, ...]:
@@ -228,9 +229,9 @@ class PocketMUSE:
     ) -> dict[str, Score]:
         """ROUGE-L F1 of the greedy continuation of every item, by split."""
         every = [item for part in items.values() for item in part]  # one call: both splits share the decoding steps
-        asked = [self._passage(what, item, prompts) + prompts.before + item.prompt + prompts.after for item in every]
-        written = engine.generate(asked, max_tokens=what.max_tokens, stop=what.stop)
-        f1 = [score.f1 for score in rouge_l([item.answer for item in every], written)]
+        asked = [self._passage(what, item, prompts) + prompts.around(item.prompt) for item in every]
+        answers = [item.answer for item in every]
+        f1, _ = written_f1(engine, prompts, asked, answers, max_tokens=what.max_tokens, stop=what.stop)
         scores, values = {}, iter(f1)
         for split, part in items.items():
             score = Score.mean_of(

@@ -148,7 +148,7 @@ class PocketWMDP:
 
 def _answered(asked: Sequence[Question], engine: Engine, prompts: Prompts) -> Evaluation:
     """Scores of these questions."""
-    texts = [_passage(question, prompts) + prompts.before + question.prompt + prompts.after for question in asked]
+    texts = [_passage(question, prompts) + prompts.around(question.prompt) for question in asked]
     options = [[f" {option}" for option in question.options] for question in asked]
     hits: dict[tuple[str, Split], list[float]] = defaultdict(list)
     for question, logprobs in zip(asked, engine.choices(texts, options), strict=True):

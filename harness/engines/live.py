@@ -113,7 +113,7 @@ class LiveEngine:
 
     def generate(self, prompts: Sequence[list[int]], sampling: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Outputs of vLLM for token prompts, in their order; ``sampling`` holds the parameters of each."""
-        params = [_vllm().SamplingParams(temperature=0.0, **asked) for asked in sampling]
+        params = [_vllm().SamplingParams(**{"temperature": 0.0, **asked}) for asked in sampling]
         asked = [{"prompt_token_ids": ids} for ids in prompts]
         outputs: list[Any] = self._llm.generate(asked, params, use_tqdm=False)
         return outputs

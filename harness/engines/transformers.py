@@ -53,6 +53,20 @@ class Prefix:
         return cache
 
 
+class Draw:
+    """Draws one token a row by adding Gumbel noise to logits, a row's noise being its own whatever the batch."""
+
+    def __init__(self, temperature: float, rows: Sequence[int]) -> None:
+        self._temperature = temperature
+        self._generators = [torch.Generator().manual_seed(row) for row in rows]
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Logits (B,V) of which the largest is drawn from their softmax at the temperature."""
+        rows = [torch.rand(logits.shape[1], generator=one, dtype=torch.float64) for one in self._generators]
+        noise = -(-torch.stack(rows).clamp(min=1e-300).log()).log()
+        return logits.double() / self._temperature + noise.to(logits.device)
+
+
 @dataclass
 class _Served:
     """The model being served, and its tokenizer's work so far."""
@@ -124,19 +138,24 @@ class TransformersEngine:
 
         return self._in_batches(rows, score, kept=[count + 1 for count in counts])
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
-        """Greedy continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = (), temperature: float = 0.0
+    ) -> list[str]:
+        """Continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
         limit = self.context_length - max_tokens
         if limit < 1:
             raise ValueError(f"max_tokens={max_tokens} leaves no room in a context of {self.context_length} tokens.")
         rows = [self._encoder.ids(prompt)[-limit:] for prompt in prompts]
 
         def decode(indices: list[int], shared: Prefix) -> list[str]:
-            return self._greedy([rows[index][shared.length :] for index in indices], shared, max_tokens, stop)
+            draw = Draw(temperature, indices) if temperature else None
+            return self._written([rows[index][shared.length :] for index in indices], shared, max_tokens, stop, draw)
 
         return self._in_batches(rows, decode, kept=[1] * len(rows), batch_tokens=_WHEN_WRITING * self.batch_tokens)
 
-    def _greedy(self, batch: list[Ids], shared: Prefix, max_tokens: int, stop: Sequence[str]) -> list[str]:
+    def _written(
+        self, batch: list[Ids], shared: Prefix, max_tokens: int, stop: Sequence[str], draw: Draw | None
+    ) -> list[str]:
         """Decode a batch with a key-value cache; rows that are finished stop being checked."""
         ids, mask, positions = self._padded(batch, shared)
         if mask is None:
@@ -148,7 +167,8 @@ class TransformersEngine:
             out = self._model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
             )
-            ids = out.logits[:, -1].argmax(-1, keepdim=True)  # (B,1)
+            logits = out.logits[:, -1]
+            ids = (draw(logits) if draw else logits).argmax(-1, keepdim=True)  # (B,1)
             for row, token in enumerate(ids[:, 0].tolist()):
                 if texts[row] is None:
                     written[row].append(token)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from transformers import PreTrainedTokenizerBase
 
@@ -110,8 +110,10 @@ class VLLMEngine:
         """Whether every token of each continuation is the most likely one at its place."""
         return [all(rank == 1 for rank in ranks) for _, ranks in self._read(pairs)]
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
-        """Greedy continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = (), temperature: float = 0.0
+    ) -> list[str]:
+        """Continuations of at most ``max_tokens`` tokens, cut before end of text or the first stop string."""
         limit = self.context_length - max_tokens
         if limit < 1:
             raise ValueError(f"max_tokens={max_tokens} leaves no room in a context of {self.context_length} tokens.")
@@ -122,7 +124,8 @@ class VLLMEngine:
             "stop_token_ids": [self.tokenizer.eos_token_id] if self.tokenizer.eos_token_id is not None else [],
             "ignore_eos": True,  # the tokenizer's end of text counts, as in the transformers engine
         }
-        outputs = self._live.generate(rows, [asked] * len(rows))
+        drawn: list[dict[str, Any]] = [{"temperature": temperature, "seed": row} for row in range(len(rows))]
+        outputs = self._live.generate(rows, [{**asked, **one} if temperature else asked for one in drawn])
         return [self._encoder.written(list(output.outputs[0].token_ids), stop) for output in outputs]
 
     def _next_token(self, prompts: Sequence[str], candidates: list[Ids]) -> list[list[float]]:

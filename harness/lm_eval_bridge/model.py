@@ -87,7 +87,7 @@ class EngineLM(LM):  # type: ignore[misc] # lm-eval is untyped at this border
 
     def asked(self, context: str) -> str:
         """A context with the attacker's text around it."""
-        return f"{self._prompts.before}{context}{self._prompts.after}"
+        return self._prompts.around(context)
 
     def pair(self, context: str, continuation: str) -> tuple[str, str]:
         """Context and continuation as HFLM cuts them: spaces at the end of a context belong to the continuation.

@@ -73,10 +73,12 @@ class RecordingEngine:
         self.asked.extend(context or text for context, text in pairs)
         return self.inner.greedy(pairs)
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = ()) -> list[str]:
-        """Greedy continuations."""
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int, stop: Sequence[str] = (), temperature: float = 0.0
+    ) -> list[str]:
+        """Continuations."""
         self.asked.extend(prompts)
-        return self.inner.generate(prompts, max_tokens=max_tokens, stop=stop)
+        return self.inner.generate(prompts, max_tokens=max_tokens, stop=stop, temperature=temperature)
 
 
 @dataclass(frozen=True)

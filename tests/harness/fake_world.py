@@ -73,7 +73,7 @@ class Bench:
         return AttackerData(DOCUMENTS[:1], DOCUMENTS[1:], DOCUMENTS, items, items, reference_lr)
 
     def evaluate(self, engine: Engine, prompts: Prompts) -> Evaluation:
-        texts = [prompts.before + question + prompts.after for question in QUESTIONS]
+        texts = [prompts.around(question) for question in QUESTIONS]
         rows = engine.choices(texts, [ANSWERS] * len(texts))
         values = [row[index] for index, row in enumerate(rows)]
         return Evaluation({"nats": Score.mean_of(values, axis="forget", better="lower", headline=True)})

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from harness.api import LM
-from harness.engines.transformers import TransformersEngine, _length_sorted
+from harness.engines.transformers import Draw, TransformersEngine, _length_sorted
 from harness.lm import fingerprint
 from harness.pretrain import tiny_llama, train_tokenizer
 
@@ -192,8 +192,6 @@ def test_scores_behind_a_soft_prompt_equal_the_naive_loop(soft: LM, engine: Tran
     engine.load(soft)
     asked = (("it is", " cold"), ("a town", " by the sea"))
     pairs = [(shared + context, continuation) for context, continuation in asked]
-        (shared + context, continuation) for context, continuation in (("it is", " cold"), ("a town", " by the sea"))
-    ]
     rows = engine.loglikelihood(pairs)
     choices = engine.choices([context for context, _ in pairs], [[continuation] for _, continuation in pairs])
     for (context, continuation), row, (choice,) in zip(pairs, rows, choices, strict=True):
@@ -219,3 +217,19 @@ def test_a_soft_prompt_is_seen_in_fingerprint_and_room(soft: LM, lm: LM, engine:
     plain, room = engine.load(lm), engine.context_length
     assert engine.load(soft) != plain
     assert engine.context_length == room - 3
+
+
+def test_drawn_text_depends_on_its_place_and_not_on_the_batch(lm: LM, engine: TransformersEngine) -> None:
+    prompts = ["it is", "a town by the sea", "it is", "who knows the answer to that"]
+    together = engine.generate(prompts, max_tokens=6, temperature=1.0)
+    narrow = TransformersEngine(batch_tokens=1)
+    narrow.load(lm)
+    assert narrow.generate(prompts, max_tokens=6, temperature=1.0) == together
+    assert together[0] != together[2]
+    assert together != engine.generate(prompts, max_tokens=6)
+
+
+def test_tokens_are_drawn_as_often_as_the_model_says(lm: LM, engine: TransformersEngine) -> None:
+    logits = torch.tensor([1.0, 0.0, -1.0]).repeat(4000, 1)
+    drawn = Draw(0.5, range(4000))(logits).argmax(dim=1).bincount(minlength=3) / 4000
+    torch.testing.assert_close(drawn, torch.tensor([2.0, 0.0, -2.0]).softmax(0), rtol=0, atol=0.02)

@@ -75,7 +75,7 @@ class TinyBenchmark:
 
 
 def _scores(engine: Engine, prompts: Prompts, names: Sequence[str], split: Split) -> dict[str, Score]:
-    asked = [f"{prompts.before}Which colour has {name}? It is{prompts.after}" for name in names]
+    asked = [prompts.around(f"Which colour has {name}? It is") for name in names]
     rows = engine.choices(asked, [[f" {colour}" for colour in COLOURS]] * len(asked))
     values = [float(row.index(max(row)) == 0) for row in rows]
     forget = Score.mean_of(values, axis="forget", better="lower", split=split, headline=True, chance=0.25)
