@@ -18,10 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Threat, param
-from harness.train import by_subject, decoder_blocks, pad, pad_id, states, truncated, words
-
-AT_ONCE = 32
-"""Questions in one forward pass."""
+from harness.train import by_subject, decoder_blocks, last_states, words
 
 
 @dataclass(frozen=True)
@@ -59,24 +56,17 @@ class LinearProbe:
         random.Random(seed).shuffle(places)
         return torch.tensor([place for place, size in zip(places, sizes, strict=True) for _ in range(size)])
 
-    @torch.no_grad()
     def _last_states(self, lm: LM, items: Sequence[Item]) -> Tensor:
         """The residual stream behind every block at the last token of every question, (L, N, D)."""
-        depth = len(decoder_blocks(lm.model))
-        view, found = truncated(lm.model, depth - 1), []
         rows = [row[-self.max_tokens :] for row in lm.tokenizer([item.prompt for item in items])["input_ids"]]
-        for start in range(0, len(rows), AT_ONCE):
-            batch = pad(rows[start : start + AT_ONCE], pad_id=pad_id(lm)).to(lm.model.device)
-            ends = batch.attention_mask.sum(dim=1).cumsum(dim=0) - 1
-            found.append(states(view, batch, range(depth))[:, ends])
-        return torch.cat(found, dim=1)
+        return last_states(lm, rows, range(len(decoder_blocks(lm.model))))
 
     def _accuracy(self, features: Tensor, items: Sequence[Item], fold_of: Tensor) -> float:
         """Share of right answers when every fold is asked of a probe that learned from the others."""
         answers = [item.answer.strip() for item in items]
         names = sorted(set(answers))
         labels = torch.tensor([names.index(answer) for answer in answers])
-        features, right = features.double().cpu(), 0
+        features, right = features.double(), 0
         for fold in range(self.folds):
             shown = fold_of != fold
             scores = ridge(features[shown], functional.one_hot(labels[shown], len(names)), features[~shown], self.ridge)

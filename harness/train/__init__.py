@@ -13,6 +13,7 @@ from harness.train.hidden import (
     decoder_blocks,
     direction,
     drift,
+    last_states,
     maps_of,
     mean_length,
     named_maps,
@@ -86,6 +87,7 @@ from harness.train.vectors import (
     wide_copy,
 )
 from harness.train.weights import linear_maps, restored
+from harness.train.writers import block_writers, writers
 
 __all__ = [
     "IGNORED",
@@ -116,6 +118,7 @@ __all__ = [
     "assemble",
     "assign",
     "batches",
+    "block_writers",
     "blocks",
     "by_subject",
     "combined",
@@ -140,6 +143,7 @@ __all__ = [
     "gathered",
     "gradient",
     "kl_to",
+    "last_states",
     "lengths",
     "linear_maps",
     "maps_of",
@@ -194,4 +198,5 @@ __all__ = [
     "weigh",
     "wide_copy",
     "words",
+    "writers",
 ]

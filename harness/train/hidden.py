@@ -1,6 +1,6 @@
 """The residual stream: passes that stop at a layer, states at many, and what representation methods compare there.
 
-Letters: B batch, T tokens, D width, L layers, N tokens of a batch that are no padding.
+Letters: B batch, T tokens, D width, L layers, N tokens of a batch that are no padding, P rows.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness.api import NotApplicable
+from harness.api import LM, NotApplicable
 from harness.errors import UserError
-from harness.train.data import Batch
+from harness.train.data import Batch, pad, pad_id
 from harness.train.frozen import Frozen, frozen
 from harness.train.processes import summed
 from harness.train.sharding import is_sharded
@@ -23,6 +23,9 @@ from harness.train.weights import linear_maps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+AT_ONCE = 16
+"""Rows in one forward pass where only their ends are looked at."""
 
 
 def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
@@ -121,6 +124,21 @@ def states(view: nn.Module, batch: Batch, layers: Sequence[int]) -> Tensor:
             hook.remove()
     mask = batch.attention_mask.bool()
     return torch.stack([seen[layer][mask] for layer in layers])
+
+
+@torch.no_grad()
+def last_states(lm: LM, rows: Sequence[Sequence[int]], layers: Sequence[int]) -> Tensor:
+    """Residual stream (L, P, D) behind these blocks at the last token of every row, where the answer is made.
+
+    Means over all tokens of a question brought no more back and cost more utility on pocket-wmdp.
+    """
+    view = truncated(lm.model, max(layers))
+    found = []
+    for start in range(0, len(rows), AT_ONCE):
+        batch = pad(rows[start : start + AT_ONCE], pad_id=pad_id(lm)).to(lm.model.device)
+        ends = batch.attention_mask.sum(dim=1).cumsum(dim=0) - 1  # where the rows end among the N tokens
+        found.append(states(view, batch, layers)[:, ends].double().cpu())
+    return torch.cat(found, dim=1)
 
 
 @contextmanager

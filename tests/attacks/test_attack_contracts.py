@@ -5,17 +5,19 @@ import dataclasses
 import pytest
 import torch
 
+from attacks.direction_ablation import DirectionAblation
 from attacks.finetune_near import FinetuneNear
 from attacks.finetune_unrelated import FinetuneUnrelated
+from attacks.logit_lens import LogitLens
 from attacks.none import NoAttack
 from attacks.prompts import PromptSuite
+from attacks.prune_noise import PruneNoise
 from attacks.quantize import Quantize
 from attacks.relearn import Relearn
 from attacks.relearn_lora import RelearnLoRA
 from attacks.relearn_swept import RelearnSwept
 from attacks.rtt import RTT
 from attacks.soft_prompt import SoftPrompt
-from attacks.weight_noise import WeightNoise
 from harness.api import LM, Attack, AttackerData, Point, Verdict
 from harness.course import follow_points
 from harness.testing.result import component_results, failures
@@ -31,7 +33,9 @@ ATTACKS: list[Attack] = [
     RelearnSwept(trials=2, most_steps=4),
     RTT(runs=1, epochs=1),
     SoftPrompt(vectors=2, iterations=2),
-    WeightNoise(draws=1),
+    PruneNoise(draws=1, documents=4),
+    DirectionAblation(prompts=8, layer_step=1),
+    LogitLens(),
 ]
 
 
