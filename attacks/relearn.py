@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
-from harness.train import Recipe, finetuned, restored, trainable
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Published, Threat, param
+from harness.train import Recipe, finetuned, restored, rounded, trainable
 
 POCKET: Mapping[str, object] = {
     "batch_size": 8,
@@ -21,6 +21,14 @@ POCKET: Mapping[str, object] = {
 """Of rates 1 and 3 kept constant and 6 decayed, the one strongest on dev items that leaves about .9 of utility (one
 seed): pocket-wmdp NPO .27 -> .91 at utility .91 and RMU .29 -> .95 at .95, pocket-muse NPO KnowMem .12 -> .81 at .89.
 Rate 1 brings RMU to .64 only. The never-learned models stay at .26 and .02."""
+
+LITERATURE: Mapping[str, object] = {"lr": 1e-5, "precision": "bf16", "batch_size": 4}
+MUSE: Mapping[str, object] = {"samples": (0,), "schedule": "cosine", "warmup": 0, "max_tokens": 2048}
+MUSE_SOURCE = (
+    "7B, one and a half passes on News and three quarters of one on Books, bf16 (OPTML-Group/Unlearn-Smooth@fc655ba "
+    "MUSE/baselines/run_muse_relearn.sh). There the whole forget text is trained on, what is scored included; here the "
+    "attacker owns no scored article"
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,10 @@ class Relearn:
     )
     epochs: float = param(3.0, "passes over the N documents (2502.05374)", gt=0)
     lr_scale: float = param(1.0, "peak learning rate in multiples of the range-tested one", gt=0)
+    lr: float | None = param(None, "peak learning rate itself, in place of a multiple; none: the multiple counts", gt=0)
+    precision: Literal["fp32", "bf16"] = param(
+        "fp32", "of the weights that train; in bf16 most of a small step is rounded away", choices=("fp32", "bf16")
+    )
     checkpoints: tuple[int, ...] = param(
         (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000),
         "updates after which the series over all documents is scored; its end always is",
@@ -46,7 +58,7 @@ class Relearn:
     )
     warmup: int = param(1, "updates of linear warm-up (2502.05374: a tenth of the updates, at least 1)", ge=0)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="forget")
     family: ClassVar[Family] = "relearn"
     citation: ClassVar[str] = "2502.05374"
@@ -60,6 +72,16 @@ class Relearn:
         },
     }
 
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": Published(
+            "Zephyr-7B-beta: 20, 40 or 60 documents once, in updates of 4, bf16 without a copy of more bits "
+            "(OPTML-Group/Unlearn-Smooth@fc655ba WMDP/configs/unlearn/wmdp/Relearn+Forget.json, README)",
+            {**LITERATURE, "samples": (20, 40, 60), "epochs": 1.0, "schedule": "linear"},
+        ),
+        "muse-news": Published(MUSE_SOURCE, {**LITERATURE, **MUSE, "epochs": 1.47}),
+        "muse-books": Published(MUSE_SOURCE, {**LITERATURE, **MUSE, "epochs": 0.72}),
+    }
+
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Yield the end of each small series and the checkpoints of the full one; all start from the given weights.
 
@@ -71,13 +93,13 @@ class Relearn:
         documents = random.Random(seed).sample(list(data.forget), len(data.forget))
         for count in self.samples:
             if count < len(documents):
-                with restored(lm.model.parameters()):
+                with restored(lm.model.parameters()), rounded(trainable(lm.model), self.precision):
                     yield from self._series(lm, documents[: count or None], data, seed=seed)
 
     def _series(self, lm: LM, documents: Sequence[str], data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Train on ``documents``; stop on the way only if they are all there is."""
         recipe = Recipe(
-            lr=self.lr_scale * data.reference_lr,
+            lr=self.lr_scale * data.reference_lr if self.lr is None else self.lr,
             steps=math.ceil(self.epochs * len(documents) / self.batch_size),
             batch_size=self.batch_size,
             max_tokens=self.max_tokens,

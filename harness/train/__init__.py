@@ -61,7 +61,7 @@ from harness.train.pairs import REFUSALS, Solved, answered, encode_pairs, pad_pa
 from harness.train.processes import gathered, position, summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.subjects import by_subject, words
-from harness.train.trained import trained
+from harness.train.trained import rounded, trained
 from harness.train.tuning import Recipe, finetuned, mend, rehearsed
 from harness.train.unlearning import Sides, assemble, fit, sides, weigh
 from harness.train.vectors import (
@@ -171,6 +171,7 @@ __all__ = [
     "restored",
     "retain_loss",
     "root_mean_squares",
+    "rounded",
     "row_nll",
     "rows",
     "scaled",

@@ -49,11 +49,11 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
     weights = trainable(lm.model)
     if not how.lora_rank:
         params = weights if only is None else [lm.model.get_submodule(name).weight for name in only]
-        with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
+        with rounded(weights, how.precision), _passes_in(lm.model, how.precision):
             yield params
         return
     with adapted(lm.model, rank=how.lora_rank, alpha=how.lora_alpha, seed=seed, only=only) as adapters:
-        with _rounded(weights, how.precision), _passes_in(lm.model, how.precision):
+        with rounded(weights, how.precision), _passes_in(lm.model, how.precision):
             yield factors(adapters)
         for adapter in adapters.values():
             adapter.base_layer.weight.data.add_(adapter.get_delta_weight(ADAPTER).detach())
@@ -61,13 +61,13 @@ def trained(lm: LM, how: Training, *, seed: int, only: Collection[str] | None = 
 
 @contextmanager
 def _cut(lm: LM, how: Training) -> Iterator[list[nn.Parameter]]:
-    with _rounded(trainable(lm.model), how.precision), sharded(lm), _passes_in(lm.model, how.precision):
+    with rounded(trainable(lm.model), how.precision), sharded(lm), _passes_in(lm.model, how.precision):
         yield trainable(lm.model)
 
 
 @contextmanager
-def _rounded(weights: Sequence[nn.Parameter], precision: str) -> Iterator[None]:
-    """Inside the block weights have 16 bits if so asked; adapters do not, which costs next to nothing."""
+def rounded(weights: Sequence[nn.Parameter], precision: str) -> Iterator[None]:
+    """Inside the block weights have 16 bits if ``bf16`` is asked for, and no copy of more stands behind them."""
     dtypes = [weight.dtype for weight in weights]
     if precision == "bf16":
         for weight in weights:

@@ -29,10 +29,10 @@ def linear_maps(model: PreTrainedModel) -> dict[str, nn.Linear]:
 
 @contextmanager
 def restored(weights: Iterable[Tensor]) -> Iterator[None]:
-    """Whatever happens to the weights inside the block, afterwards the saved tensors are copied back."""
-    data = [local(weight.detach()) for weight in weights]
-    saved = [tensor.clone() for tensor in data]
+    """Whatever happens to the weights inside the block, a change of their storage included, they end as they were."""
+    given = list(weights)
+    saved = [local(weight.detach()).clone() for weight in given]
     try:
         yield
     finally:
-        torch._foreach_copy_(data, saved)
+        torch._foreach_copy_([local(weight.detach()) for weight in given], saved)

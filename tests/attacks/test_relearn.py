@@ -92,3 +92,27 @@ def test_numbers_that_the_documents_do_not_fill_are_left_out(tiny_lm: LM, attack
 def test_without_forget_documents_it_is_not_applicable(tiny_lm: LM, attacker_data: AttackerData) -> None:
     with pytest.raises(NotApplicable):
         points(SMALL, tiny_lm, dataclasses.replace(attacker_data, forget=[]))
+
+
+def test_a_rate_of_its_own_goes_before_the_multiple(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    start = weights(tiny_lm)
+    moved = {}
+    for lr in (None, 1e-3, 1e-9):
+        attack = dataclasses.replace(SMALL, samples=(4,), epochs=1, warmup=0, lr=lr)
+        for _ in attack.attack(tiny_lm, attacker_data, seed=0):
+            moved[lr] = max((now - then).abs().max().item() for now, then in zip(weights(tiny_lm), start, strict=True))
+    assert moved[None] == moved[1e-3] > 1e3 * moved[1e-9]
+
+
+def test_in_16_bits_a_small_step_is_rounded_away_and_weights_come_back(
+    tiny_lm: LM, attacker_data: AttackerData
+) -> None:
+    start = weights(tiny_lm)
+    attack = dataclasses.replace(SMALL, samples=(4,), epochs=1, lr=1e-6, warmup=0, precision="bf16")
+    for _ in attack.attack(tiny_lm, attacker_data, seed=0):
+        matrix = next(weight for name, weight in tiny_lm.model.named_parameters() if "q_proj" in name)
+        before = dict(zip((name for name, _ in tiny_lm.model.named_parameters()), start, strict=True))
+        given = next(weight for name, weight in before.items() if "q_proj" in name)
+        assert matrix.dtype == torch.bfloat16
+        assert (matrix == given.bfloat16()).float().mean() > 0.8
+    assert same(weights(tiny_lm), start)
