@@ -23,6 +23,10 @@ SCALE_WORDS = {"pocket": "pocket scale", "slice": "small model", "full": ""}
 FAMILIES: tuple[Family, ...] = ("relearn", "finetune", "edit", "activation", "embedding", "prompt")
 
 
+ACCESS = ("none", "text", "logits", "grey", "activations", "weights")
+"""From the least to the most that an attacker may do to a model."""
+
+
 @dataclass(frozen=True)
 class AttackRow:
     """One attack specification as a column of a board."""
@@ -41,12 +45,20 @@ class Stop:
         measurement: The stop that was selected on dev items.
         k: K there, on test items.
         unbounded: The largest K over all stops, whatever they cost in utility.
+        strict: K at the stop that would be selected if 5 % of utility might be lost for nothing, and not 10.
+        loose: K if 20 % might.
+        gap: K on dev items less K on test items at the selected stop: what the choice among stops made up.
+        normalised: K', the share of what the attack leaves of the original model; None if that was not attacked.
         control: The never-learned model at the same stop, None if it was not attacked.
     """
 
     measurement: Measurement
     k: float
     unbounded: float
+    strict: float
+    loose: float
+    gap: float | None
+    normalised: float | None
     control: Measurement | None
 
 
@@ -80,6 +92,11 @@ class Outcome:
     def unbounded(self) -> float | None:
         """The largest K over all stops, mean over seeds."""
         return float(mean([s.unbounded for s in self.stops.values()])) if self.stops else None
+
+    def mean_of(self, what: Literal["strict", "loose", "gap", "normalised"]) -> float | None:
+        """The mean over seeds of what every stop says, None where one says nothing."""
+        found = [value for stop in self.stops.values() if (value := getattr(stop, what)) is not None]
+        return float(mean(found)) if found and len(found) == len(self.stops) else None
 
     @property
     def state(self) -> str:
@@ -125,6 +142,13 @@ class Row:
     remarks: tuple[str, ...]
     costs: Mapping[int, Cost]
     shares: Mapping[int, float]
+
+    def worst_with(self, access: str) -> float | None:
+        """K*, and no more than K(0) and ranked attacks by those who have at most this access."""
+        within = ACCESS[: ACCESS.index(access) + 1]
+        mine = [o.k for o in self.outcomes if o.attack.card.ranked and o.attack.card.threat.access in within]
+        known = [k for k in (self.k_before, *mine) if k is not None]
+        return max(known, default=None)
 
 
 @dataclass(frozen=True)

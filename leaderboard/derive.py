@@ -13,8 +13,9 @@ from harness.record import BenchmarkCard, Cost, Match, Measurement, MethodCard, 
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
 from leaderboard.groups import compared, distinct, nowhere
-from leaderboard.knowledge import Ruler, Value, mean, scale_of, select, value_of
+from leaderboard.knowledge import Ruler, Value, mean, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, served_of
+from leaderboard.stops import Twins, by_attack, stop_of
 
 UTILITY_GATE = 0.90
 FORGET_GATE = 0.25
@@ -29,7 +30,8 @@ class _Context:
     has_original: bool
     attacks: tuple[AttackRow, ...]
     required: frozenset[str]
-    controls: Mapping[tuple[str, int], Record]
+    controls: Twins
+    originals: Twins
     labels: Mapping[str, Label]
     match: Match | None
 
@@ -47,7 +49,8 @@ def boards_of(records: Iterable[Record]) -> tuple[Board, ...]:
 
 def _board(records: list[Record], match: Match | None, benchmark: Label, served: str, *, apart: bool) -> Board:
     cell = records[0].cell
-    originals = _before(_controls(records, "original"))
+    original_records = _controls(records, "original")
+    originals = _before(original_records)
     reference_records = _controls(records, "reference")
     references = _before(reference_records)
     scale = scale_of(originals, references)
@@ -59,7 +62,8 @@ def _board(records: list[Record], match: Match | None, benchmark: Label, served:
         required=frozenset(
             key_of(r.cell.attack) for r in records if r.measurements and r.attack.ranked and r.attack.family != "none"
         ),
-        controls={(key_of(r.cell.attack), r.cell.seed): r for r in reference_records if r.measurements},
+        controls=by_attack(reference_records),
+        originals=by_attack(original_records),
         labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
         match=match,
     )
@@ -157,36 +161,14 @@ def _outcome(
     attack: AttackRow, records: Sequence[Record], before: Mapping[int, Measurement], context: _Context
 ) -> Outcome:
     mine = [r for r in records if key_of(r.cell.attack) == attack.key]
-    stops = {r.cell.seed: _stop(r, before.get(r.cell.seed), context) for r in sorted(mine, key=lambda r: r.cell.seed)}
+    stops = {
+        r.cell.seed: stop_of(r, before.get(r.cell.seed), context.ruler, context.controls, context.originals)
+        for r in sorted(mine, key=lambda r: r.cell.seed)
+    }
     found = {seed: stop for seed, stop in stops.items() if stop is not None}
     excused = {r.cell.seed: r.not_applicable for r in mine if r.not_applicable}
     ran = frozenset(r.cell.seed for r in mine if r.measurements)
     return Outcome(attack, found, _excess(found, before, context.ruler), excused, ran)
-
-
-def _stop(record: Record, before: Measurement | None, context: _Context) -> Stop | None:
-    """The selected stop of one finished attack, None if it has no stop with the headline scores."""
-    selected = select(record.measurements, before, context.ruler)
-    if selected is None:
-        return None
-    ks = [context.ruler.knowledge(m) for m in record.measurements]
-    return Stop(
-        measurement=selected,
-        k=_number(context.ruler.knowledge(selected)),
-        unbounded=max(float(k) for k in ks if k is not None),
-        control=_control(record, selected, context),
-    )
-
-
-def _control(record: Record, selected: Measurement, context: _Context) -> Measurement | None:
-    """The never-learned model under the same attack: at the same stop, else at the nearest budget of its series."""
-    attack = key_of(record.cell.attack)
-    seeds = [record.cell.seed, *sorted(seed for key, seed in context.controls if key == attack)]
-    twins = [context.controls[attack, seed] for seed in seeds if (attack, seed) in context.controls]
-    if not twins:
-        return None
-    same = [m for m in twins[0].measurements if m.point.series == selected.point.series]
-    return min(same, key=lambda m: abs(m.point.budget - selected.point.budget), default=None)
 
 
 def _excess(stops: Mapping[int, Stop], before: Mapping[int, Measurement], ruler: Ruler) -> float | None:

@@ -56,7 +56,7 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         }.items()
     }
     return {
-        **_stamp(table),
+        **stamp(table),
         "section": row.section,
         "rank_low": line.rank.low if line.rank else None,
         "rank_high": line.rank.high if line.rank else None,
@@ -106,7 +106,7 @@ def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
         for measurement in record.measurements:
             for name, score in sorted(measurement.scores.items()):
                 yield {
-                    **_stamp(table),
+                    **stamp(table),
                     "record": record.id,
                     "method": record.cell.method.name,
                     "attack": record.cell.attack.name,
@@ -120,6 +120,23 @@ def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
                     "value": score.value,
                     "stderr": score.stderr,
                     "n": score.n,
+                }
+            for name, value in sorted(measurement.point.readings.items()):
+                yield {
+                    **stamp(table),
+                    "record": record.id,
+                    "method": record.cell.method.name,
+                    "attack": record.cell.attack.name,
+                    "seed": record.cell.seed,
+                    "series": measurement.point.series,
+                    "budget_tokens": measurement.point.budget,
+                    "score": f"reading: {name}",
+                    "axis": "diagnostic",
+                    "split": None,
+                    "headline": False,
+                    "value": value,
+                    "stderr": None,
+                    "n": None,
                 }
 
 
@@ -162,7 +179,7 @@ def to_json(table: Table) -> str:
     """JSON text of the table; gaps are null."""
     board = table.board
     content: Mapping[str, object] = {
-        **_stamp(table),
+        **stamp(table),
         "title": board.card.title,
         "model": board.card.model,
         "draws": table.draws,
@@ -184,7 +201,8 @@ def inert(value: Cell) -> Cell:
     return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _stamp(table: Table) -> dict[str, Cell]:
+def stamp(table: Table) -> dict[str, Cell]:
+    """What every row of a download says of its board, the notice among it."""
     board = table.board
     return {
         "benchmark": board.benchmark.name,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.record import BY_OTHER, Provenance, Record, Score
-from leaderboard.board import SECTIONS, Board, Outcome, Section
+from leaderboard.board import ACCESS, SECTIONS, Board, Outcome, Section
 from leaderboard.export import slug
 from leaderboard.figures import Scatter, Strip, scatter, strip
 from leaderboard.knowledge import Gauge, value_of
@@ -91,6 +91,12 @@ class BoardPage:
         else:
             place = f"the last point that keeps at least {percent(match.level)} % of the utility"
         return f"Not the models that the methods made: {place}, on dev items, on the way from the original to each."
+
+    @property
+    def accesses(self) -> tuple[str, ...]:
+        """What attackers of this board's ranked attacks may do, from the least to the most."""
+        met = {attack.card.threat.access for attack in self.board.attacks if attack.card.ranked}
+        return tuple(access for access in ACCESS if access in met)
 
     @property
     def components(self) -> tuple[str, ...]:

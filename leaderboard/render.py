@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from harness.record import Cost, Record, Spec
 from leaderboard import spelling
+from leaderboard.attack_rows import attack_rows
 from leaderboard.board import Outcome
 from leaderboard.derive import boards_of
 from leaderboard.experiment_page import ExperimentPage, experiment_page_of
@@ -146,9 +147,11 @@ def _stop(outcome: Outcome) -> str:
 
 
 def _downloads(page: BoardPage) -> dict[str, str]:
+    attacks = list(attack_rows(page.table))
     return {
         f"{page.slug}.csv": to_csv(summary_rows(page.table)),
         f"{page.slug}-scores.csv": to_csv(list(score_rows(page.table))),
+        **({f"{page.slug}-attacks.csv": to_csv(attacks)} if attacks else {}),
         f"{page.slug}.json": to_json(page.table),
     }
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.api import BenchmarkCard, Family, Point, Role, Score, Threat
+from harness.api import Access, BenchmarkCard, Family, Point, Role, Score, Threat
 from harness.cell import Cell, Spec, Value
 from harness.record import AttackCard, Cost, Measurement, MethodCard, Provenance, Record
 
@@ -69,6 +69,7 @@ def record(  # noqa: PLR0913 - a record has this many sides
     params: Mapping[str, float | str] | None = None,
     attack_params: Mapping[str, float] | None = None,
     base_model: bool = False,
+    access: Access = "weights",
     benchmark: str = "toy",
     card: BenchmarkCard = CARD,
     not_applicable: str = "",
@@ -88,7 +89,7 @@ def record(  # noqa: PLR0913 - a record has this many sides
         cell=cell,
         benchmark=card,
         method=MethodCard(f"What {method} does.", role, "gradient", "arXiv:0000.00000"),
-        attack=AttackCard(f"What {attack} does.", family, Threat("weights", "forget", base_model), ""),
+        attack=AttackCard(f"What {attack} does.", family, Threat(access, "forget", base_model), ""),
         measurements=tuple(stops),
         not_applicable=not_applicable,
         reference_lr=1e-3,

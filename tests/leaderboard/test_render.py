@@ -15,6 +15,7 @@ import pytest
 from synthetic import PROVENANCE, controls, demo, record, stop
 
 from harness.record import BenchmarkCard, Record, Spec
+from leaderboard.derive import boards_of
 from leaderboard.render import build
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}"
@@ -86,7 +87,7 @@ def test_every_reference_inside_the_page_has_its_target(boards: list[Record], tm
 def test_every_download_of_the_page_is_there(boards: list[Record], tmp_path: Path) -> None:
     outline = Outline(page(boards, tmp_path))
     links = [v for n, v in outline.attributes if n == "href" and v and v.startswith("data/")]
-    assert len(links) == 6
+    assert len(links) == 7
     assert all((tmp_path / link).is_file() for link in links)
 
 
@@ -106,7 +107,7 @@ def test_two_builds_are_byte_identical_in_any_order_of_records(boards: list[Reco
     build(boards, tmp_path / "one")
     build(boards[::-1], tmp_path / "two")
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
-    assert len(files) == 7
+    assert len(files) == 8
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
 
 
@@ -144,7 +145,7 @@ def test_what_a_perturbation_moves_in_16_bits_is_said_and_every_cost_is_among_th
     cost = replace(made.unlearn_cost, step_seconds=0.25, optimizer_bytes=8, trained_parameters=4, visible_share=0.125)
     text = page([*controls(), replace(made, unlearn_cost=cost)], tmp_path)
     assert "a perturbation moves 12.5 % in 16 bits" in text
-    path = next(p for p in (tmp_path / "data").glob("*.csv") if "scores" not in p.name)
+    path = next(p for p in (tmp_path / "data").glob("*.csv") if p.stem.count("-") == 3)
     (row,) = (row for row in csv.DictReader(io.StringIO(path.read_text())) if row["method"] == "faint")
     shown = [row[key] for key in ("step_seconds", "optimizer_bytes", "trained_parameters", "visible_share", "setting")]
     assert shown == ["0.25", "8", "4", "0.125", made.method.setting]
@@ -188,7 +189,7 @@ def test_cells_of_the_table_equal_the_data_rounded(tmp_path: Path) -> None:
 
 def test_a_method_named_like_a_formula_is_inert_in_the_csv(tmp_path: Path) -> None:
     page([*controls(), record('=cmd(),"x"', [stop(0.1)])], tmp_path)
-    path = next(p for p in (tmp_path / "data").glob("*.csv") if "scores" not in p.name)
+    path = next(p for p in (tmp_path / "data").glob("*.csv") if p.stem.count("-") == 3)
     names = [row["method"] for row in csv.DictReader(io.StringIO(path.read_text()))]
     assert names == ["original", "never", '\'=cmd(),"x"']
 
@@ -206,3 +207,25 @@ def test_a_row_adds_less_than_three_kilobytes(tmp_path: Path) -> None:
     few = [*controls(), *(record(f"m{i:03}", [stop(0.1)]) for i in range(10))]
     many = [*few, *(record(f"m{i:03}", [stop(0.1)]) for i in range(10, 40))]
     assert len(page(many, tmp_path)) - len(page(few, tmp_path)) < 30 * 3_000
+
+
+def test_every_attack_on_every_row_is_among_the_downloads(tmp_path: Path) -> None:
+    attack = {"attack": "relearn", "family": "relearn"}
+    made = [*controls(), record("m", [stop(0.1)]), record("m", [stop(0.1), stop(0.6)], **attack)]
+    made += [record("original", [stop(0.8)], role="original", **attack)]
+    page(made, tmp_path)
+    (path,) = (tmp_path / "data").glob("*-attacks.csv")
+    (row,) = (row for row in csv.DictReader(io.StringIO(path.read_text())) if row["method"] == "m")
+    assert (row["k"], row["k_unbounded"], row["access"], row["ranked"]) == ("0.6", "0.6", "weights", "True")
+    assert float(row["k_normalised"]) == pytest.approx(0.75)
+
+
+def test_the_worst_case_is_told_by_what_the_attacker_may_do(tmp_path: Path) -> None:
+    made = [*controls(), record("m", [stop(0.1)])]
+    made += [record("m", [stop(0.3)], attack="ask", family="prompt", access="text")]
+    made += [record("m", [stop(0.7)], attack="train", family="relearn")]
+    text = page(made, tmp_path)
+    (board,) = boards_of(made)
+    (row,) = (row for row in board.rows if row.label.name == "m")
+    assert [row.worst_with(access) for access in ("none", "text", "weights")] == pytest.approx([0.1, 0.3, 0.7])
+    assert "Worst case by what the attacker may do" in text

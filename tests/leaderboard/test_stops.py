@@ -1,0 +1,71 @@
+"""What stands beside the selected stop: other allowances, the dev-test gap, both controls, and savings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from synthetic import controls, record, stop
+
+from harness.record import Point, Record
+from leaderboard.board import Outcome
+from leaderboard.derive import boards_of
+from leaderboard.savings import savings_of
+
+ATTACK = {"attack": "relearn", "family": "relearn"}
+
+
+def outcome(*records: Record) -> Outcome:
+    (board,) = boards_of([*controls(), record("m", [stop(0.1)]), *records])
+    (row,) = (row for row in board.rows if row.label.name == "m")
+    (found,) = row.outcomes
+    return found
+
+
+def test_a_larger_allowance_for_lost_utility_never_leaves_less() -> None:
+    found = outcome(record("m", [stop(0.2, 1.0), stop(0.4, 0.91), stop(0.6, 0.85), stop(0.9, 0.5)], **ATTACK))
+    assert [found.mean_of("strict"), found.k, found.mean_of("loose"), found.unbounded] == pytest.approx(
+        [0.2, 0.4, 0.6, 0.9]
+    )
+
+
+def test_the_same_attack_on_the_original_is_the_unit_of_k_prime() -> None:
+    found = outcome(record("m", [stop(0.3)], **ATTACK), record("original", [stop(0.6)], role="original", **ATTACK))
+    assert found.mean_of("normalised") == pytest.approx(0.5)
+
+
+def test_an_attack_that_leaves_nothing_of_the_original_is_no_unit() -> None:
+    found = outcome(record("m", [stop(0.3)], **ATTACK), record("original", [stop(0.01)], role="original", **ATTACK))
+    assert found.mean_of("normalised") is None
+
+
+def test_a_search_is_compared_with_the_control_where_that_knew_most() -> None:
+    mine = record("m", [stop(0.7, series="3: full")], **ATTACK)
+    control = [stop(0.1, series="4: full"), stop(0.2, series="9: LoRA")]
+    found = outcome(mine, record("never", control, role="reference", **ATTACK))
+    assert found.excess == pytest.approx(0.7 - 0.1 - 0.2)
+
+
+def taught(series: str, known: list[tuple[int, float]]) -> list[object]:
+    points = [Point(budget, series, readings={"known": share}) for budget, share in known]
+    return [replace(stop(0.1), point=point) for point in points]
+
+
+def test_savings_are_the_share_of_tokens_that_traces_spare() -> None:
+    ours = taught("unlearned", [(0, 0.0), (100, 0.25), (200, 0.5)])
+    fresh = taught("fresh", [(0, 0.0), (100, 0.0), (800, 0.5)])
+    found = savings_of([*ours, *fresh])  # type: ignore[list-item]
+    assert found is not None
+    assert (found.share, found.bound) == (pytest.approx(0.75), "exact")
+
+
+def test_fresh_facts_that_stay_unknown_bound_the_savings_from_below() -> None:
+    ours = taught("unlearned", [(0, 0.0), (200, 0.5)])
+    found = savings_of([*ours, *taught("fresh", [(0, 0.0), (800, 0.3)])])  # type: ignore[list-item]
+    assert found is not None
+    assert (found.share, found.bound) == (pytest.approx(0.75), "at_least")
+
+
+def test_there_are_no_savings_where_nothing_was_taught_or_learned() -> None:
+    assert savings_of([stop(0.1)]) is None
+    assert savings_of([*taught("unlearned", [(0, 0.0), (9, 0.1)]), *taught("fresh", [(0, 0.0), (9, 0.1)])]) is None  # type: ignore[list-item]
