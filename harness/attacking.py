@@ -9,7 +9,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -69,12 +69,8 @@ class Scorer:
         """Score the model at a point.
 
         Raises:
-            UserError: It is no point, or a score is not finite.
+            UserError: A score is not finite.
         """
-        if not isinstance(point, Point) or point.budget < 0:
-            raise UserError(
-                f"Attack '{self.attack}' yielded {point!r}. Yield a Point whose budget is 0 or more tokens."
-            )
         if lm.soft_prompt is not None and not getattr(self.engine, "serves_soft_prompts", False):
             raise NotApplicable("this engine puts no soft prompt before a text; --engine transformers does")
         fingerprint = self.engine.load(lm)
@@ -138,21 +134,30 @@ class _Course:
     def judge(self, point: Point, meter: Meter) -> Verdict | None:
         """Score a point, or take its scores from the notes; an adaptive attacker is told."""
         with meter.paused():
+            public = self._public(point)
             number = len(self.measurements)
             known = self.noted[number].measurement if number < len(self.noted) else None
-            if known and known.point != point:
+            if known and known.point != public:
                 self._scorer.notes.unlink(missing_ok=True)
                 raise UserError(
-                    f"Attack '{self._scorer.attack}' came to {point}, where an interrupted run of it came to "
+                    f"Attack '{self._scorer.attack}' came to {public}, where an interrupted run of it came to "
                     f"{known.point}. What that run had noted is deleted; run the same command again."
                 )
-            measured = known or self._measured(point)
+            measured = known or replace(self._measured(point), point=public)
             self.measurements.append(measured)
             if self._ruler is None:
                 return None
             if not known:
                 _append(self._scorer.notes, Note(measured, self.cost(meter)))
             return verdict_of(self._ruler, of_dev(measured.scores)) if measured.scores else NOTHING
+
+    def _public(self, point: Point) -> Point:
+        """The point as a record may hold it."""
+        if not isinstance(point, Point) or point.budget < 0:
+            raise UserError(
+                f"Attack '{self._scorer.attack}' yielded {point!r}. Yield a Point whose budget is 0 or more tokens."
+            )
+        return replace(point, prompts=point.prompts.published())
 
     def _measured(self, point: Point) -> Measurement:
         """The scores of a point; none, with a remark, if the attack diverged on its way there: earlier ones count."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, ClassVar, Literal
 
 from harness.api.values import LM, STRICT, Evaluation, Item
@@ -75,6 +76,7 @@ class Prompts:
         samples: Answers that are written to every question at temperature 1; 0: the greedy one.
         best_of: Of how many of them the best one counts; its expectation is estimated from all.
         open_book: Whether the document that answers a question stands before it, which no attacker has: a control.
+        sealed: Whether the text was optimised against a model; records then hold its digest in its place.
     """
 
     before: str = ""
@@ -83,6 +85,7 @@ class Prompts:
     samples: int = 0
     best_of: int = 1
     open_book: bool = False
+    sealed: bool = False
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
@@ -90,6 +93,17 @@ class Prompts:
         """Refuse an expectation that its samples cannot give."""
         if self.samples < 0 or self.best_of < 1 or (self.samples and self.best_of > self.samples):
             raise ValueError(f"The best of {self.best_of} cannot be told from {self.samples} samples.")
+
+    def published(self) -> Prompts:
+        """What a record may hold."""
+        if not self.sealed:
+            return self
+        seal = {
+            side: f"sha256:{sha256(text.encode()).hexdigest()}"
+            for side in ("before", "after")
+            if (text := getattr(self, side))
+        }
+        return replace(self, **seal)
 
     def around(self, question: str) -> str:
         """What the model is asked in place of a question."""

@@ -29,6 +29,8 @@ def spelled(
     A trigger is written out between the tokens of the first question, because what a token looks like may depend on its
     neighbours, and read back inside every question, because tokens may merge over both borders.
     """
+    if not triggers:
+        return []
     first = cuts[0]
     written = tokenizer.batch_decode(
         [[*first.head, *trigger, *first.tail] for trigger in triggers],

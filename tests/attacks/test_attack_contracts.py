@@ -8,6 +8,7 @@ import torch
 from attacks.direction_ablation import DirectionAblation
 from attacks.finetune_near import FinetuneNear
 from attacks.finetune_unrelated import FinetuneUnrelated
+from attacks.gcg import GCG
 from attacks.logit_lens import LogitLens
 from attacks.none import NoAttack
 from attacks.prompts import PromptSuite
@@ -27,6 +28,7 @@ ATTACKS: list[Attack] = [
     FinetuneUnrelated(steps=2, batch_size=4),
     NoAttack(),
     PromptSuite(),
+    GCG(length=4, steps=3, width=8, items=3),
     Quantize(),
     Relearn(samples=(4, 0), epochs=1),
     RelearnLoRA(samples=4),

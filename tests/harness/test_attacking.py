@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import dial
 import pytest
 import tiny
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, Verdict
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Prompts, Threat, Verdict
 from harness.attacking import Scorer, attacked
 from harness.course import follow_points
 from harness.errors import UserError
@@ -159,3 +160,22 @@ def test_an_attack_that_diverges_at_once_fails(models: Path, tmp_path: Path, mon
     monkeypatch.setattr(f"{__name__}.STEPS", (float("nan"),))
     with pytest.raises(UserError, match="left NaN or infinite values"):
         run(Searching(), models, tmp_path / "notes")
+
+
+def test_optimised_text_reaches_the_model_and_only_its_digest_the_record(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Prompts] = []
+
+    def evaluate(engine: Any, prompts: Prompts) -> Any:
+        asked.append(prompts)
+        return dial.reading(engine, prompts)
+
+    monkeypatch.setattr(Searching, "adaptive", False)
+    point = Point(0, prompts=Prompts(before="zq! vx", sealed=True))
+    monkeypatch.setattr(Searching, "attack", lambda self, lm, data, *, seed: iter([point]))
+    scorer = Scorer(evaluate, dial.DialEngine(), "searching", tmp_path / "notes", lambda: Ruler({}, {}))
+    (measured,) = attacked(load_lm(models), Searching(), DATA, scorer, seed=0).measurements
+    assert asked[0].before == "zq! vx"
+    digest = hashlib.sha256(b"zq! vx").hexdigest()
+    assert measured.point.prompts == Prompts(before=f"sha256:{digest}", sealed=True)
