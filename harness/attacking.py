@@ -161,7 +161,8 @@ class _Course:
 
     def _measured(self, point: Point) -> Measurement:
         """The scores of a point; none, with a remark, if the attack diverged on its way there: earlier ones count."""
-        finite = attempt(lambda: require_finite(self._lm.model, f"Attack '{self._scorer.attack}' at {point}"))
+        where = f"Attack '{self._scorer.attack}' at budget {point.budget} {point.series}".rstrip()
+        finite = attempt(lambda: require_finite(self._lm.model, where))
         if not isinstance(finite, Fault):
             return self._scorer.measure(self._lm, point)
         if not any(measurement.scores for measurement in self.measurements):

@@ -98,18 +98,17 @@ class Prompts:
         """What a record may hold."""
         if not self.sealed:
             return self
-        seal = {
-            side: f"sha256:{sha256(text.encode()).hexdigest()}"
-            for side in ("before", "after")
-            if (text := getattr(self, side))
-        }
-        return replace(self, **seal)
+        return replace(self, before=_seal(self.before), after=_seal(self.after))
 
     def around(self, question: str) -> str:
         """What the model is asked in place of a question."""
         for old, new in self.swaps:
             question = question.replace(old, new)
         return self.before + question + self.after
+
+
+def _seal(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}" if text else ""
 
 
 @dataclass(frozen=True)
