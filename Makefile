@@ -11,7 +11,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 .PHONY: run test install
 
 run: install
-	$(BIN)/harness run --methods core
+	$(BIN)/harness run --methods core --attacks core
 
 test: install
 	$(BIN)/ruff check .

@@ -52,6 +52,7 @@ class DirectionAblation:
     version: ClassVar[int] = 1
     threat: ClassVar[Threat] = Threat(access="activations", data="items")
     family: ClassVar[Family] = "activation"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2409.18025"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

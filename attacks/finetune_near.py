@@ -32,6 +32,7 @@ class FinetuneNear:
     adaptive: ClassVar[bool] = True
     threat: ClassVar[Threat] = Threat(access="weights", data="near")
     family: ClassVar[Family] = "finetune"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2502.05209"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "max_tokens": 96},

@@ -77,6 +77,7 @@ class PromptSuite:
     version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="text", data="items")
     family: ClassVar[Family] = "prompt"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2508.06601"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,

@@ -38,6 +38,7 @@ class Quantize:
     version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="none")
     family: ClassVar[Family] = "edit"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2410.16454"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {"group_size": 128},

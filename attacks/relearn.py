@@ -61,6 +61,7 @@ class Relearn:
     version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="forget")
     family: ClassVar[Family] = "relearn"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2502.05374"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "max_tokens": 96},

@@ -35,6 +35,7 @@ class RelearnLoRA:
     version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="forget")
     family: ClassVar[Family] = "relearn"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2502.05209"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "lr_scale": 30.0, "max_tokens": 96},

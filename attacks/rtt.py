@@ -35,6 +35,7 @@ class RTT:
     version: ClassVar[int] = 1
     threat: ClassVar[Threat] = Threat(access="weights", data="items")
     family: ClassVar[Family] = "relearn"
+    core: ClassVar[bool] = True
     citation: ClassVar[str] = "2410.08827"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": {**POCKET, "warmup": 4, "max_tokens": 96},

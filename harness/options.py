@@ -20,7 +20,7 @@ Methods = Annotated[
     str | None,
     typer.Option(help="Names, 'all' (default), 'core', or NAME@SETTING (tuned, preset, published, default)."),
 ]
-Attacks = Annotated[str | None, typer.Option(help="Names, or 'all' (default).")]
+Attacks = Annotated[str | None, typer.Option(help="Names, 'all' (default), 'core', or NAME@SETTING.")]
 Benchmarks = Annotated[str | None, typer.Option(help="Names, 'pocket' (default: all pocket benchmarks) or 'all'.")]
 Seeds = Annotated[str | None, typer.Option(help="How many (3 means seeds 0, 1, 2), or a list such as 0,5. Default 1.")]
 Set = Annotated[

@@ -229,8 +229,8 @@ def expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
         name, at, setting = spelling.partition("@") if kind in ("method", "attack") else (spelling, "", "")
         if name == ALL:
             spelt.extend(found + at + setting for found in registry.working(kind))
-        elif name == CORE and kind == "method":
-            spelt.extend(found + at + setting for found in core())
+        elif name == CORE and kind in ("method", "attack"):
+            spelt.extend(found + at + setting for found in core(kind))
         elif name == POCKET and kind == "benchmark":
             spelt.extend(registry.working(kind, f"{POCKET}-"))
         else:
@@ -238,19 +238,21 @@ def expanded(kind: Kind, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spelt))
 
 
-def core() -> tuple[str, ...]:
-    """Installed methods that declare themselves part of the core."""
-    return tuple(name for name in registry.working("method") if getattr(registry.load("method", name), "core", False))
+def core(kind: Kind) -> tuple[str, ...]:
+    """Installed methods or attacks that declare themselves part of the core."""
+    return tuple(name for name in registry.working(kind) if getattr(registry.load(kind, name), "core", False))
 
 
 def _beyond_core(grid: Grid, names: Mapping[Kind, Sequence[str]]) -> tuple[str, ...]:
-    """A line that names what a grid of the core leaves out, so that nobody takes it for everything."""
-    taken = {spelt.partition("@")[0] for spelt in names["method"]}
-    rest = [name for name in registry.working("method") if name not in taken]
-    asked = any(spelt.partition("@")[0] == CORE for spelt in grid.methods)
-    return (
-        (f"Only the core methods run; not {', '.join(rest)}. `--methods all` runs them too.",) if asked and rest else ()
-    )
+    """Lines that name what a grid of the core leaves out, so that nobody takes it for everything."""
+    asked: Mapping[Kind, Sequence[str]] = {"method": grid.methods, "attack": grid.attacks}
+    lines = []
+    for kind, typed in asked.items():
+        taken = {spelt.partition("@")[0] for spelt in names[kind]}
+        rest = [name for name in registry.working(kind) if name not in taken]
+        if rest and any(spelt.partition("@")[0] == CORE for spelt in typed):
+            lines.append(f"Only the core {kind}s run; not {', '.join(rest)}. `--{kind}s all` runs them too.")
+    return tuple(lines)
 
 
 def _controls(kind: Kind) -> tuple[str, ...]:

@@ -33,9 +33,9 @@ class Attack(Protocol):
     """An attack: a generator that brings the model to one point after another.
 
     The stage scores the model at every yield, so a relearning curve costs one run. Optional class attributes:
-    ``citation``, ``presets`` and ``published``, as for a method, and ``adaptive`` (True if the attack searches: the
-    value of its ``yield`` is then a :class:`Verdict` on the point, and a run that was interrupted goes on where it
-    stood, see ``AttackerData.known``; otherwise the value is None).
+    ``citation``, ``presets``, ``published`` and ``core``, as for a method, and ``adaptive`` (True if the attack
+    searches: the value of its ``yield`` is then a :class:`Verdict` on the point, and a run that was interrupted goes on
+    where it stood, see ``AttackerData.known``; otherwise the value is None).
     """
 
     version: ClassVar[int]

@@ -144,6 +144,13 @@ def test_a_setting_that_cannot_be_is_refused(
         planned({**settings, **setting})
 
 
+def test_attacks_have_a_core_too() -> None:
+    plan = make_plan(Grid(methods=("none",), attacks=("core",), benchmarks=("pocket-wmdp",)))
+    assert {"relearn", "rtt", "none"} <= names(plan, "attack")
+    assert "relearn_swept" not in names(plan, "attack")
+    assert any("Only the core attacks run; not " in line and "relearn_swept" in line for line in plan.omitted)
+
+
 def test_the_core_is_what_methods_say_themselves_and_the_rest_is_named() -> None:
     plan = make_plan(Grid(methods=("core",), attacks=("none",), benchmarks=("pocket-wmdp",)))
     assert {planned.cell.method.name for planned in plan.cells} == {
