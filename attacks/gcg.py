@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from operator import itemgetter
 from typing import ClassVar, Literal
@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Prompts, Threat, param
+from harness.train import decoder_blocks, last_states
 from harness.train.spelling import redrawn, repeated, spellable, spelled
-from harness.train.triggers import Cut, Ids, cut, promising, proposals, trigger_gradient, trigger_nll
+from harness.train.triggers import Cut, Echo, Ids, cut, promising, proposals, trigger_gradient, trigger_nll
 
 CONTEXT_SHARE = 0.1
 """Largest share of the model's context that a trigger takes."""
@@ -109,7 +110,7 @@ class GCG:
         """
         lm.model.eval()
         chance = torch.Generator().manual_seed(seed)
-        search = self._search(lm, data.items, seed)
+        search = self._search(lm, data, seed)
         control = redrawn(lm.tokenizer, search.cuts, search.start, tokens=search.tokens, generator=chance)
         if control == search.start:
             raise _unspelled(lm, self.where)
@@ -142,19 +143,24 @@ class GCG:
             kept = Kept(ids, loss, kept.evaluations + len(found))
             yield kept
 
-    def _search(self, lm: LM, items: Sequence[Item], seed: int) -> Search:
+    def targets(self, lm: LM, data: AttackerData, items: Sequence[Item]) -> list[Cut]:
+        """Questions with what is to follow them."""
+        return [cut(lm.tokenizer, item, self.where) for item in items]
+
+    def _search(self, lm: LM, data: AttackerData, seed: int) -> Search:
         """Questions drawn by the seed, and a start that can be spelled among them.
 
         Raises:
             NotApplicable: There is none of either.
         """
+        items = data.items
         if not items:
             raise NotApplicable("The attacker owns no solved question here.")
         context = lm.model.config.max_position_embeddings
         length = max(1, min(self.length, int(CONTEXT_SHARE * context)))
         shuffled = random.Random(seed).sample(list(items), len(items))
-        cuts = (cut(lm.tokenizer, item, self.where) for item in shuffled)
-        drawn = tuple(islice((each for each in cuts if each.tokens + length <= context), self.items))
+        fits = (item for item in shuffled if cut(lm.tokenizer, item, self.where).tokens + length <= context)
+        drawn = tuple(self.targets(lm, data, list(islice(fits, self.items))))
         if not drawn:
             raise NotApplicable(
                 f"None of the {len(items)} solved questions leaves room for a {self.where} of {length} tokens in a "
@@ -187,6 +193,58 @@ class GCG:
     def _prompts(self, text: str) -> Prompts:
         before, after = (text, "") if self.where == "prefix" else ("", text)
         return Prompts(before, after, sealed=True)
+
+
+@dataclass(frozen=True)
+class GCGEnhanced(GCG):
+    """GCG towards the original model's own answers and its states on the way to them: a diagnostic.
+
+    After 2409.18025, whose search also inserts, deletes and keeps its prefix fluent; here tokens are swapped alone.
+    """
+
+    forced: int = param(10, "tokens of the original's answer that are to follow (2409.18025)", ge=1)
+    depth: float = param(0.6, "share of the blocks behind which states are compared (2409.18025: 20 of 32)", gt=0, le=1)
+    echo: float = param(1.0, "weight of their relative squared distance", ge=0)
+
+    threat: ClassVar[Threat] = Threat(access="activations", data="items", base_model=True, diagnostic=True)
+    citation: ClassVar[str] = "2409.18025"
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "pocket-wmdp": {**POCKET, "forced": 2},
+        "pocket-muse": {**POCKET, "forced": 3},
+        "small": POCKET,
+    }
+
+    def targets(self, lm: LM, data: AttackerData, items: Sequence[Item]) -> list[Cut]:
+        """What the original writes behind each question, and its state where it begins to."""
+        if data.original is None:
+            raise NotApplicable("The original model was not handed over.")
+        if not items:
+            return []
+        original = data.original()
+        count = len(decoder_blocks(original.model))
+        block = min(max(0, round(self.depth * count) - 1), max(0, count - 2))  # the last one's is not seen unnormed
+        prompts = [list(ids) for ids in original.tokenizer([item.prompt for item in items])["input_ids"]]
+        states = last_states(original, prompts, [block])[0]
+        replies = [continued(original, ids, self.forced) for ids in prompts]
+        answered = [Item(item.prompt, reply) for item, reply in zip(items, replies, strict=True)]
+        return [
+            replace(cut(lm.tokenizer, item, self.where), echo=Echo(state, block, self.echo))
+            for item, state in zip(answered, states, strict=True)
+            if item.answer
+        ]
+
+
+@torch.no_grad()
+def continued(lm: LM, ids: Sequence[int], count: int) -> str:
+    """What a model writes behind some tokens, greedily, up to its end of text: empty if it writes nothing."""
+    written = list(ids)
+    for _ in range(count):
+        token = int(lm.model(torch.tensor([written], device=lm.model.device)).logits[0, -1].argmax())
+        if token == lm.tokenizer.eos_token_id:
+            break
+        written.append(token)
+    whole, prompt = lm.tokenizer.decode(written), lm.tokenizer.decode(list(ids))
+    return str(whole).removeprefix(str(prompt))
 
 
 def _unspelled(lm: LM, where: str) -> NotApplicable:

@@ -32,6 +32,26 @@ AT_ONCE_BACKWARD = 2048
 
 
 @dataclass(frozen=True)
+class Echo:
+    """A state of another model that is to come back.
+
+    Attributes:
+        state: (D,) the residual stream behind a block at the token that predicts the answer.
+        block: Which one, from 0.
+        weight: Of the squared distance, in units of the state's own square, beside the loss of the answer.
+    """
+
+    state: Tensor
+    block: int
+    weight: float
+
+    def distance(self, states: Tensor) -> Tensor:
+        """Weighted distance of states (N, D): (N,)."""
+        wanted = self.state.to(states)
+        return self.weight * (states - wanted).square().sum(dim=-1) / wanted.square().sum()
+
+
+@dataclass(frozen=True)
 class Cut:
     """A solved question, cut where the trigger stands.
 
@@ -41,6 +61,7 @@ class Cut:
         head: Tokens before the trigger, with those that the tokenizer puts at a text's beginning.
         tail: Tokens after it.
         answer: How many of the tail's tokens, at its end, are the answer.
+        echo: What the residual stream is to be like where the answer begins, beside the answer; None: whatever it is.
     """
 
     opening: str
@@ -48,6 +69,7 @@ class Cut:
     head: Ids
     tail: Ids
     answer: int
+    echo: Echo | None = None
 
     @property
     def tokens(self) -> int:
@@ -112,6 +134,8 @@ def proposals(trigger: Tensor, tokens: Tensor, *, count: int, replacements: int,
 def trigger_nll(model: PreTrainedModel, cuts: Sequence[Cut], triggers: Tensor) -> Tensor:
     """Mean over the questions of the mean negative log-likelihood per answer token, under each trigger.
 
+    Where questions have an echo its distance is added, here and in the gradient.
+
     Args:
         model: In evaluation mode.
         cuts: Q questions.
@@ -167,10 +191,18 @@ def _fed(model: PreTrainedModel, cuts: Sequence[Cut], triggers: Tensor) -> Itera
 
 def _answer_nll(model: PreTrainedModel, question: Cut, read: DynamicCache, ids: Tensor) -> Tensor:
     """Mean negative log-likelihood per answer token (N,): the last A logits behind ``ids`` (N, T) predict them."""
-    logits = model(input_ids=ids, past_key_values=read, use_cache=True, logits_to_keep=question.answer).logits
+    echo = question.echo
+    out = model(
+        input_ids=ids,
+        past_key_values=read,
+        use_cache=True,
+        logits_to_keep=question.answer,
+        output_hidden_states=echo is not None,
+    )
     answer = _rows(question.tail[-question.answer :], ids)  # (N, A)
-    nll = functional.cross_entropy(_wide(logits).flatten(0, 1), answer.flatten(), reduction="none")
-    return nll.view_as(answer).mean(dim=1)
+    nll = functional.cross_entropy(_wide(out.logits).flatten(0, 1), answer.flatten(), reduction="none")
+    loss = nll.view_as(answer).mean(dim=1)
+    return loss if echo is None else loss + echo.distance(out.hidden_states[echo.block + 1][:, -question.answer])
 
 
 def _embedded_nll(model: PreTrainedModel, cuts: Sequence[Cut], free: Tensor) -> Tensor:
@@ -184,11 +216,16 @@ def _embedded_nll(model: PreTrainedModel, cuts: Sequence[Cut], free: Tensor) -> 
         embedding(row).detach().split([len(each.head), len(each.tail)]) for row, each in zip(ids, cuts, strict=True)
     ]
     rows = [torch.cat([head, free, tail[:-1]]) for head, tail in fixed]  # (T, D); the last token is not fed
-    logits = _wide(model(inputs_embeds=pad_sequence(rows, batch_first=True), use_cache=False).logits)  # (Q, T, V)
-    losses = [
-        functional.cross_entropy(logits[at, len(row) - each.answer : len(row)], ids[at][-each.answer :])
-        for at, (row, each) in enumerate(zip(rows, cuts, strict=True))
-    ]
+    heard = any(each.echo for each in cuts)
+    padded = pad_sequence(rows, batch_first=True)
+    out = model(inputs_embeds=padded, use_cache=False, output_hidden_states=heard)  # logits (Q, T, V)
+    losses = []
+    for at, (row, each) in enumerate(zip(rows, cuts, strict=True)):
+        first = len(row) - each.answer  # predicts the answer's first token
+        loss = functional.cross_entropy(_wide(out.logits[at, first : len(row)]), ids[at][-each.answer :])
+        if each.echo:
+            loss = loss + each.echo.distance(out.hidden_states[each.echo.block + 1][at, first])
+        losses.append(loss)
     return torch.stack(losses)
 
 

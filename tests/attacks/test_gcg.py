@@ -6,11 +6,12 @@ import pytest
 import torch
 from tokenizers import normalizers
 
-from attacks.gcg import GCG, Kept, Search
+from attacks.gcg import GCG, GCGEnhanced, Kept, Search, continued
 from harness.api import LM, AttackerData, Item, NotApplicable, Point
 from harness.lm import load_lm
 from harness.train.spelling import redrawn, repeated, spellable, spelled
 from harness.train.triggers import Where, cut, trigger_nll
+from tests.attacks.conftest import make_lm
 
 SMALL = GCG(length=4, steps=6, width=8, topk=16, items=3, checkpoints=(0, 2))
 TOKENS = 3 * 5  # in three solved questions of the fixture
@@ -152,3 +153,38 @@ def test_with_a_tokenizer_that_gives_back_no_text_it_is_not_applicable(
     tiny_lm.tokenizer.backend_tokenizer.normalizer = normalizers.Replace("w", "W")
     with pytest.raises(NotApplicable, match="none reads back as the same tokens"):
         points(SMALL, tiny_lm, attacker_data)
+
+
+ENHANCED = GCGEnhanced(length=4, steps=3, width=4, topk=16, items=3, checkpoints=(0,), forced=2, depth=0.5)
+
+
+def test_the_enhanced_search_is_after_what_the_original_writes_and_how_it_begins_to(
+    tiny_lm: LM, attacker_data: AttackerData
+) -> None:
+    data = dataclasses.replace(attacker_data, original=lambda: make_lm(tied=False))
+    item = attacker_data.items[0]
+    (question,) = ENHANCED.targets(tiny_lm, data, [item])
+    original, ids = make_lm(tied=False), tiny_lm.tokenizer(item.prompt)["input_ids"]
+    for _ in range(2):
+        ids.append(int(original.model(torch.tensor([ids])).logits[0, -1].argmax()))
+    assert list(question.tail[-2:]) == ids[-2:]
+    assert question.echo is not None
+    with torch.no_grad():
+        hidden = original.model(torch.tensor([ids[:-2]]), output_hidden_states=True).hidden_states[1][0, -1]
+    torch.testing.assert_close(question.echo.state.float(), hidden)
+
+
+def test_the_enhanced_search_asks_the_original_and_is_never_ranked(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    data = dataclasses.replace(attacker_data, original=lambda: make_lm(tied=False))
+    assert len(list(ENHANCED.attack(tiny_lm, data, seed=0))) == 3
+    assert ENHANCED.threat.base_model
+    with pytest.raises(NotApplicable, match="was not handed over"):
+        next(ENHANCED.attack(tiny_lm, attacker_data, seed=0))
+
+
+def test_a_model_that_ends_at_once_writes_nothing(tiny_lm: LM) -> None:
+    with torch.no_grad():
+        tiny_lm.model.lm_head.weight.zero_()
+        tiny_lm.model.lm_head.weight[0] = 0
+    tiny_lm.tokenizer.eos_token = "<pad>"
+    assert continued(tiny_lm, tiny_lm.tokenizer("ask forget w1 :")["input_ids"], 3) == ""

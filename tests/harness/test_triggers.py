@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from harness.api import LM, Item
 from harness.engines.transformers import TransformersEngine
 from harness.train.spelling import redrawn, repeated, spellable, spelled
-from harness.train.triggers import Cut, Where, cut, promising, proposals, trigger_gradient, trigger_nll
+from harness.train.triggers import Cut, Echo, Where, cut, promising, proposals, trigger_gradient, trigger_nll
 
 ITEMS = [
     Item("the fox sleeps in", " the den"),
@@ -22,8 +23,16 @@ ITEMS = [
 BOTH = pytest.mark.parametrize("where", ["prefix", "suffix"])
 
 
-def cuts_of(lm: LM, where: Where, items: Sequence[Item] = ITEMS) -> list[Cut]:
-    return [cut(lm.tokenizer, item, where) for item in items]
+ECHOES = pytest.mark.parametrize("echo", [0.0, 0.7])
+
+
+def cuts_of(lm: LM, where: Where, items: Sequence[Item] = ITEMS, *, echo: float = 0.0) -> list[Cut]:
+    """The questions, if so asked each with a state that is to come back behind the first block."""
+    cuts = [cut(lm.tokenizer, item, where) for item in items]
+    states = torch.randn(len(cuts), 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return [
+        replace(each, echo=Echo(state, 0, echo)) if echo else each for each, state in zip(cuts, states, strict=True)
+    ]
 
 
 def random_triggers(lm: LM, count: int, length: int = 5) -> Tensor:
@@ -38,8 +47,13 @@ def embedded_nll(lm: LM, question: Cut, free: Tensor) -> Tensor:
     embedded = torch.cat(
         [embedded[: len(question.head)], free, embedded[len(question.head) + len(free) :]],
     )
-    logprobs = lm.model(inputs_embeds=embedded[None]).logits[0].log_softmax(-1)
-    return -torch.stack([logprobs[-1 - back, ids[-back]] for back in range(1, question.answer + 1)]).mean()
+    out = lm.model(inputs_embeds=embedded[None], output_hidden_states=True)
+    logprobs = out.logits[0].log_softmax(-1)
+    loss = -torch.stack([logprobs[-1 - back, ids[-back]] for back in range(1, question.answer + 1)]).mean()
+    if question.echo is None:
+        return loss
+    state, wanted = out.hidden_states[1][0, -1 - question.answer], question.echo.state
+    return loss + question.echo.weight * ((state - wanted) ** 2).sum() / (wanted**2).sum()
 
 
 def naive(lm: LM, cuts: Sequence[Cut], free: Tensor) -> float:
@@ -58,9 +72,12 @@ def exact_lm(tiny_lm: LM) -> LM:
 
 
 @BOTH
+@ECHOES
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_loss_is_the_naive_mean_over_questions_of_unequal_length(where: Where, count: int, exact_lm: LM) -> None:
-    cuts, triggers = cuts_of(exact_lm, where, ITEMS[:count]), random_triggers(exact_lm, 4)
+def test_the_loss_is_the_naive_mean_over_questions_of_unequal_length(
+    where: Where, count: int, echo: float, exact_lm: LM
+) -> None:
+    cuts, triggers = cuts_of(exact_lm, where, ITEMS[:count], echo=echo), random_triggers(exact_lm, 4)
     embedding = exact_lm.model.get_input_embeddings()
     expected = torch.tensor([naive(exact_lm, cuts, embedding(each)) for each in triggers], dtype=torch.float64)
     torch.testing.assert_close(trigger_nll(exact_lm.model, cuts, triggers), expected)
@@ -94,8 +111,9 @@ def test_the_loss_is_what_an_engine_measures(where: Where, tiny_lm: LM) -> None:
 
 
 @BOTH
-def test_the_gradient_by_one_hot_tokens_is_a_finite_difference(where: Where, exact_lm: LM) -> None:
-    cuts, (trigger,) = cuts_of(exact_lm, where), random_triggers(exact_lm, 1)
+@ECHOES
+def test_the_gradient_by_one_hot_tokens_is_a_finite_difference(where: Where, echo: float, exact_lm: LM) -> None:
+    cuts, (trigger,) = cuts_of(exact_lm, where, echo=echo), random_triggers(exact_lm, 1)
     embedding, step = exact_lm.model.get_input_embeddings(), 1e-5
     slopes = trigger_gradient(exact_lm.model, cuts, trigger)
     for place, token in [(0, 3), (2, 77), (4, 290)]:
