@@ -7,7 +7,7 @@ from statistics import fmean
 
 from harness.record import Record
 from leaderboard.board import Outcome, Row
-from leaderboard.export import Cell, stamp
+from leaderboard.export import Cell, columns, stamp
 from leaderboard.labels import key_of
 from leaderboard.savings import savings_of
 from leaderboard.table import Table
@@ -19,8 +19,9 @@ def attack_rows(table: Table) -> Iterator[dict[str, Cell]]:
     for record in table.board.records:
         records.setdefault((key_of(record.cell.method), key_of(record.cell.attack)), []).append(record)
     for line in table.lines:
-        for outcome in line.row.outcomes:
-            yield {**stamp(table), **_row(line.row, outcome, records.get((line.row.key, outcome.attack.key), ()))}
+        for outcome, gain in zip(line.row.outcomes, line.gains, strict=True):
+            mine = records.get((line.row.key, outcome.attack.key), ())
+            yield {**stamp(table), **_row(line.row, outcome, mine), **columns("gain", gain)}
 
 
 def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, Cell]:

@@ -50,7 +50,7 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         for cell in line.families
         if cell.family in table.families
         for key, value in {
-            **_columns(f"k_{cell.family}", cell.estimate),
+            **columns(f"k_{cell.family}", cell.estimate),
             f"k_{cell.family}_bound": "lower" if cell.bound else "",
             f"k_{cell.family}_attack": cell.attack or cell.words[0],
         }.items()
@@ -68,16 +68,16 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         "role": row.card.role,
         "setting": row.card.setting,
         "fidelity": row.card.fidelity,
-        **_columns("k_star", line.k_star),
+        **columns("k_star", line.k_star),
         "k_star_bound": "lower" if row.gaps else "",
         "worst_attack": row.worst.attack.label.text if row.worst else "none",
-        **_columns("gain", line.gain),
-        **_columns("k_before", line.k_before),
-        **_columns("utility", line.utility),
+        **columns("gain", line.gain),
+        **columns("k_before", line.k_before),
+        **columns("utility", line.utility),
         **families,
         "t50_tokens": row.half_life.tokens if row.half_life else None,
         "t50_bound": row.half_life.bound if row.half_life else None,
-        **_columns("excess_relearn", line.excess),
+        **columns("excess_relearn", line.excess),
         "seeds": " ".join(str(seed) for seed in row.seeds),
         "missing": "; ".join(row.gaps),
         "remarks": "; ".join(row.remarks),
@@ -158,8 +158,8 @@ def experiment_rows(experiment: Experiment) -> Iterator[dict[str, Cell]]:
                 "method_variant": course.label.variant,
                 "role": course.role,
                 "seeds": " ".join(str(seed) for seed in course.seeds[i]),
-                **_columns("utility", course.utility[i]),
-                **_columns("k_before", course.k_before[i]),
+                **columns("utility", course.utility[i]),
+                **columns("k_before", course.k_before[i]),
                 **{f"score_{name}": value for name, (value, _) in raw.items()},
                 **{f"score_{name}_stderr": error for name, (_, error) in raw.items()},
             }
@@ -213,7 +213,7 @@ def stamp(table: Table) -> dict[str, Cell]:
     }
 
 
-def _columns(name: str, estimate: Estimate) -> dict[str, Cell]:
+def columns(name: str, estimate: Estimate) -> dict[str, Cell]:
     """A value and its interval; the ends are rounded to what the draws support, so that machines agree."""
     low, high = (estimate.interval.low, estimate.interval.high) if estimate.interval else (None, None)
     ends = {f"{name}_low": low, f"{name}_high": high}

@@ -59,6 +59,7 @@ class Line:
 
     Attributes:
         gain: K* - K(0).
+        gains: K after each attack of the board less K(0), in the order of the row's outcomes.
         excess: X under the row's worst relearning attack.
         components: K(0) on each headline forget score.
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
@@ -74,6 +75,7 @@ class Line:
     k_before: Estimate
     utility: Estimate
     gain: Estimate
+    gains: tuple[Estimate, ...]
     excess: Estimate
     families: tuple[FamilyCell, ...]
     components: Mapping[str, Estimate]
@@ -207,6 +209,7 @@ def _line(
         k_before=sampler.estimate(row.k_before, k_before),
         utility=sampler.estimate(row.utility, utility),
         gain=sampler.estimate(gained, gain_draws),
+        gains=tuple(_gain(outcome, row, sampler, k_before) for outcome in row.outcomes),
         excess=_relearn_excess(row, sampler),
         families=tuple(_family(family, row, sampler) for family in FAMILIES),
         components={g.name: _component(g, row, sampler) for g in board.scale.forget["test"]},
@@ -216,6 +219,15 @@ def _line(
         cost_ratio=passes / cheapest if cheapest and row.card.role == "method" and passes > 0 else None,
         bands=tuple(_band(row, i, sampler) for i in range(len(row.curves))),
     )
+
+
+def _gain(outcome: Outcome, row: Row, sampler: _Sampler, before: Value | None) -> Estimate:
+    """What an attack brought back; its interval is that of the paired difference."""
+    if outcome.k is None or row.k_before is None:
+        return Estimate()
+    after = _outcome_draws(row, outcome, sampler)
+    draws = None if after is None or before is None else after - before
+    return sampler.estimate(outcome.k - row.k_before, draws)
 
 
 def _family(family: Family, row: Row, sampler: _Sampler) -> FamilyCell:

@@ -11,6 +11,7 @@ from harness.record import Point, Record
 from leaderboard.board import Outcome
 from leaderboard.derive import boards_of
 from leaderboard.savings import savings_of
+from leaderboard.table import tabulate
 
 ATTACK = {"attack": "relearn", "family": "relearn"}
 
@@ -69,3 +70,15 @@ def test_fresh_facts_that_stay_unknown_bound_the_savings_from_below() -> None:
 def test_there_are_no_savings_where_nothing_was_taught_or_learned() -> None:
     assert savings_of([stop(0.1)]) is None
     assert savings_of([*taught("unlearned", [(0, 0.0), (9, 0.1)]), *taught("fresh", [(0, 0.0), (9, 0.1)])]) is None  # type: ignore[list-item]
+
+
+def test_what_an_attack_brought_back_has_the_interval_of_a_paired_difference() -> None:
+    made = [*controls(), record("m", [stop(0.1)]), record("m", [stop(0.7)], **ATTACK)]
+    made += [record("m", [stop(0.1)], attack="idle", family="prompt")]
+    (table,) = (tabulate(board, draws=500) for board in boards_of(made))
+    (line,) = (line for line in table.lines if line.row.label.name == "m")
+    gains = {o.attack.label.text: gain for o, gain in zip(line.row.outcomes, line.gains, strict=True)}
+    assert gains["relearn"].value == pytest.approx(0.6)
+    assert gains["relearn"].interval is not None
+    assert 0.4 < gains["relearn"].interval.low < 0.6 < gains["relearn"].interval.high
+    assert gains["idle"].value == pytest.approx(0.0)
