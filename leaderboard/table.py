@@ -226,8 +226,7 @@ def _gain(outcome: Outcome, row: Row, sampler: _Sampler, before: Value | None) -
     if outcome.k is None or row.k_before is None:
         return Estimate()
     after = _outcome_draws(row, outcome, sampler)
-    draws = None if after is None or before is None else after - before
-    return sampler.estimate(outcome.k - row.k_before, draws)
+    return sampler.estimate(outcome.k - row.k_before, None if after is None or before is None else after - before)
 
 
 def _family(family: Family, row: Row, sampler: _Sampler) -> FamilyCell:
