@@ -252,3 +252,15 @@ def test_matched_utility_keeps_the_gate_on_forgetting() -> None:
     high = matched(record(stops=[stop(0.6, 0.95)]), Match("utility", 0.95))
     (only,) = boards_of([*controls(), high])
     assert [r.section for r in only.rows if r.label.name == "alpha"] == ["not_unlearned"]
+
+
+def test_a_broken_model_is_called_so_and_what_it_shows_when_mended_is_said() -> None:
+    wreck = record("wreck", [stop(0.0, 0.1)])
+    near = record(
+        "wreck", [stop(0.0, 0.1), stop(0.7, 0.9, series="repaired, then near")], attack="near", family="finetune"
+    )
+    (plain,) = boards_of([*controls(), wreck])
+    (mended,) = boards_of([*controls(), wreck, near])
+    said = [next(row for row in board.rows if row.label.name == "wreck").remarks for board in (plain, mended)]
+    assert "broken, and nothing mended it" in said[0]
+    assert "broken; mended and attacked it shows K 70 %" in said[1]
