@@ -236,12 +236,14 @@ class TransformersEngine:
         soft = self._lm.soft_prompt
         if not length and soft is None:
             return Prefix()
-        embedded = self._model.get_input_embeddings()(torch.tensor([first[:length]], device=self._model.device).long())
-        if soft is not None:
-            embedded = torch.cat([soft[None].to(embedded), embedded], dim=1)
+        ids = torch.tensor([first[:length]], dtype=torch.long, device=self._model.device)
         cache = DynamicCache(config=self._model.config)
-        self._model(inputs_embeds=embedded, past_key_values=cache)
-        return Prefix(length, cache, 0 if soft is None else len(soft))
+        if soft is None:
+            self._model(input_ids=ids, past_key_values=cache)
+            return Prefix(length, cache)
+        tokens = self._model.get_input_embeddings()(ids)
+        self._model(inputs_embeds=torch.cat([soft[None].to(tokens), tokens], dim=1), past_key_values=cache)
+        return Prefix(length, cache, len(soft))
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:

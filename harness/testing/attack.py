@@ -84,7 +84,7 @@ def _judge(trial: AttackTrial) -> list[Result]:
 def observe(attack: Attack, benchmark: Benchmark, *, reference_lr: float, seed: int) -> AttackTrial:
     """Attack the original model twice and look at it at every stop."""
     data = benchmark.attacker_data(reference_lr)
-    if attack.threat.base_model:
+    if getattr(getattr(attack, "threat", None), "base_model", False):
         data = replace(data, original=partial(load_lm, benchmark.target()))
     before = snapshot(load_lm(benchmark.target()))
     try:
