@@ -13,7 +13,7 @@ from harness.record import BenchmarkCard, Cost, Match, Measurement, MethodCard, 
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
 from leaderboard.curves import curves_of, half_life
 from leaderboard.groups import compared, distinct, nowhere
-from leaderboard.knowledge import Ruler, Value, mean, scale_of, value_of
+from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, served_of
 from leaderboard.stops import Twins, by_attack, stop_of
 
@@ -268,13 +268,7 @@ def _costs(records: Sequence[Record]) -> dict[int, Cost]:
 def _mean_or_none(values: Sequence[Value | None]) -> float | None:
     """The mean of all values, None where one is missing: no mean over gaps."""
     known = [v for v in values if v is not None]
-    return _number(mean(known)) if known and len(known) == len(values) else None
-
-
-def _number(value: Value | None) -> float:
-    if value is None:
-        raise ValueError("A number was expected where none was measured.")
-    return float(value)
+    return number_of(mean(known)) if known and len(known) == len(values) else None
 
 
 def _order(row: Row) -> tuple[int, int, bool, float, str]:

@@ -86,6 +86,13 @@ def mean(values: Sequence[Value]) -> Value:
     return sum(values[1:], start=values[0]) / len(values)
 
 
+def number_of(value: Value | None) -> float:
+    """A point value as a number; none where one is due is an error."""
+    if value is None:
+        raise ValueError("A number was expected where none was measured.")
+    return float(value)
+
+
 def largest(values: Iterable[Value]) -> Value | None:
     """The elementwise largest, None of nothing."""
     found = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.record import Measurement, Record
 from leaderboard.board import Stop
-from leaderboard.knowledge import Ruler, Value, select
+from leaderboard.knowledge import Ruler, number_of, select
 from leaderboard.labels import key_of
 
 Twins = Mapping[tuple[str, int], Record]
@@ -30,13 +30,13 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
     strict, loose = (select(record.measurements, before, ruler, allowed=allowed) for allowed in (0.05, 0.20))
     dev, original = ruler.knowledge(selected, ruler.scale.selection_split), _twin(record, selected, ruler, originals)
     normalised = ruler.normalised(selected, original) if original else None
-    k = _number(ruler.knowledge(selected))
+    k = number_of(ruler.knowledge(selected))
     return Stop(
         measurement=selected,
         k=k,
         unbounded=max(float(each) for each in known if each is not None),
-        strict=_number(ruler.knowledge(strict or selected)),
-        loose=_number(ruler.knowledge(loose or selected)),
+        strict=number_of(ruler.knowledge(strict or selected)),
+        loose=number_of(ruler.knowledge(loose or selected)),
         gap=None if dev is None else float(dev) - k,
         normalised=None if normalised is None else float(normalised),
         control=_twin(record, selected, ruler, controls),
@@ -63,9 +63,3 @@ def _twin(record: Record, selected: Measurement, ruler: Ruler, others: Twins) ->
         return min(same, key=lambda m: abs(m.point.budget - selected.point.budget))
     known = [(float(k), m) for m in twins[0].measurements if (k := ruler.knowledge(m)) is not None]
     return max(known, key=lambda pair: pair[0], default=(0.0, None))[1]
-
-
-def _number(value: Value | None) -> float:
-    if value is None:
-        raise ValueError("A number was expected where none was measured.")
-    return float(value)

@@ -63,8 +63,10 @@ def test_it_is_a_documented_component(attack: Attack) -> None:
 
 @EACH
 def test_its_presets_name_fields_it_has(attack: Attack) -> None:
-    for fields in getattr(attack, "presets", {}).values():
-        dataclasses.replace(attack, **fields)  # type: ignore[type-var]
+    published = getattr(attack, "published", {}).values()
+    for fields in (*getattr(attack, "presets", {}).values(), *(one.fields for one in published)):
+        changed = dataclasses.replace(attack, **fields)  # type: ignore[type-var]
+        assert all(getattr(changed, name) == value for name, value in fields.items())
 
 
 @EACH
