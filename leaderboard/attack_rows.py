@@ -27,7 +27,7 @@ def attack_rows(table: Table) -> Iterator[dict[str, Cell]]:
 def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, Cell]:
     attack, costs = outcome.attack, [record.attack_cost for record in records]
     stop = next(iter(outcome.stops.values()), None)
-    saved = next((found for r in records if (found := savings_of(r.measurements))), None)
+    saved = [found for r in records if (found := savings_of(r.measurements))]
     return {
         "method": row.label.name,
         "variant": row.label.variant,
@@ -44,8 +44,8 @@ def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, 
         "dev_minus_test": outcome.mean_of("gap"),
         "k_normalised": outcome.mean_of("normalised"),
         "excess": outcome.excess,
-        "savings": saved.share if saved else None,
-        "savings_bound": saved.bound if saved else None,
+        "savings": fmean(one.share for one in saved) if saved else None,
+        "savings_bound": ("at_least" if any(one.bound == "at_least" for one in saved) else "exact") if saved else None,
         "series": stop.measurement.point.series if stop else "",
         "budget_tokens": stop.measurement.point.budget if stop else None,
         "seconds": fmean(cost.seconds for cost in costs) if costs else None,

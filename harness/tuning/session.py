@@ -215,7 +215,9 @@ def _nearest(trials: list[FrozenTrial]) -> str:
     near = closest(trials)
     if near is None:
         return "every trial diverged"
-    fields = ", ".join(f"{field} = {value:.4g}" for field, value in near.params.items())
+    fields = ", ".join(
+        f"{field} = {f'{value:.4g}' if isinstance(value, float) else value}" for field, value in near.params.items()
+    )
     return f"trial {near.number + 1} came closest: {fields} kept {near.user_attrs['utility']:.2f}"
 
 

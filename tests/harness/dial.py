@@ -73,10 +73,11 @@ class Dial:
     """Sets both weights."""
 
     version: ClassVar[int] = 1
-    search: ClassVar[tuple[str, ...]] = ("left",)
+    search: ClassVar[tuple[str, ...]] = ("left", "mood")
 
     left: float = param(0.2, "Knowledge left.", gt=0)
     kept: float = param(1.0, "Utility kept.", gt=0)
+    mood: str = param("calm", "Changes nothing.", choices=("calm", "wild"))
     pause_s: float = param(0.0, "Seconds to wait first.", ge=0, runtime=True)
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:

