@@ -28,9 +28,7 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
         return None
     known = [ruler.knowledge(m) for m in record.measurements]
     strict, loose = (select(record.measurements, before, ruler, allowed=allowed) for allowed in (0.05, 0.20))
-    dev = (
-        ruler.knowledge(selected, "dev") if ruler.scale.selection_split == "dev" else None
-    )  # else nothing was chosen apart
+    dev = ruler.knowledge(selected, "dev") if ruler.scale.selection_split == "dev" else None
     original = _twin(record, selected, ruler, originals)
     normalised = ruler.normalised(selected, original) if original else None
     k = number_of(ruler.knowledge(selected))
