@@ -53,8 +53,8 @@ def command(installed: Path, *arguments: str, cwd: Path) -> subprocess.Completed
         "harness/benchmarks/pocket/muse/reference/model.safetensors",
         "harness/benchmarks/pocket/wmdp/corpora/forget.jsonl",
         "harness/benchmarks/lm_eval_tasks/_wmdp_bio_robust_template_yaml",
-        "leaderboard/templates/page.html.j2",
-        "leaderboard/static/page.css",
+        "leaderboard/site/templates/page.html.j2",
+        "leaderboard/site/assets/app.css",
     ],
 )
 def test_the_wheel_holds_what_the_main_job_needs(wheel: Path, name: str) -> None:

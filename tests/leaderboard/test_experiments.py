@@ -14,8 +14,8 @@ from harness.cell import Value
 from harness.record import Measurement, Record, Spec
 from leaderboard.derive import boards_of
 from leaderboard.experiments import Course, Experiment, experiments_of
-from leaderboard.render import build
-from leaderboard.step_panels import step_panels
+from leaderboard.site.build import build
+from leaderboard.site.step_panels import step_panels
 from leaderboard.table import tabulate
 
 

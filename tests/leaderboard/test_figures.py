@@ -10,8 +10,8 @@ from synthetic import controls, demo, record, stop
 
 from harness.record import Record
 from leaderboard.derive import boards_of
-from leaderboard.figures import KNOWLEDGE_RANGE, STRIP_WIDTH, Axis, scatter, shorten, strip, tint
-from leaderboard.panels import small_multiples
+from leaderboard.site.figures import KNOWLEDGE_RANGE, STRIP_WIDTH, Axis, scatter, shorten, strip, tint
+from leaderboard.site.panels import small_multiples
 from leaderboard.table import Table, tabulate
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from synthetic import controls, record, stop
 
 from harness.record import Match
-from leaderboard.render import build
+from leaderboard.site.build import build
 
 GOLDEN = Path(__file__).parent / "golden" / "page.html"
 RENEW = "RENEW_GOLDEN=1 python -m pytest tests/leaderboard/test_golden.py"

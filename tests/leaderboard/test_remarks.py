@@ -11,7 +11,7 @@ from synthetic import controls, record, stop
 from harness.record import Record
 from leaderboard.derive import boards_of
 from leaderboard.remarks import Remark, metric_gaps, remarks_of
-from leaderboard.render import build
+from leaderboard.site.build import build
 
 EMPTY = "3 of 100 generations were empty."
 

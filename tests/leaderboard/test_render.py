@@ -16,7 +16,7 @@ from synthetic import PROVENANCE, controls, demo, record, stop
 
 from harness.record import BenchmarkCard, Record, Spec
 from leaderboard.derive import boards_of
-from leaderboard.render import build
+from leaderboard.site.build import build
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}"
 VOID = {"meta", "link", "br", "img"}

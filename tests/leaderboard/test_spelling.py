@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leaderboard.spelling import count, number, percent, seconds, spread
+from leaderboard.site.spelling import count, number, percent, seconds, spread
 from leaderboard.stats import Interval
 from leaderboard.table import Estimate
 

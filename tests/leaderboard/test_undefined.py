@@ -12,8 +12,8 @@ from synthetic import controls, record, stop
 from harness.record import BenchmarkCard, Measurement, Record, Score
 from leaderboard.board import Board
 from leaderboard.derive import boards_of
-from leaderboard.page import BoardPage, page_of
-from leaderboard.render import build
+from leaderboard.site.board_page import BoardPage, page_of
+from leaderboard.site.build import build
 from leaderboard.table import tabulate
 
 SMALL = BenchmarkCard("MUSE-News", "slice", "a small model", "A small model.")

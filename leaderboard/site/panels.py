@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.curves import Curve
-from leaderboard.figures import Axis
-from leaderboard.spelling import number, percent
+from leaderboard.site.figures import Axis
+from leaderboard.site.spelling import number, percent
 from leaderboard.stats import Interval
 from leaderboard.table import Line, Table
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from harness.record import Record
 from leaderboard.board import Outcome, Row
-from leaderboard.export import Cell, columns, stamp
+from leaderboard.downloads.tables import Cell, columns, stamp
 from leaderboard.labels import key_of
 from leaderboard.savings import savings_of
 from leaderboard.table import Table

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.experiments import Course, Experiment
-from leaderboard.figures import Axis
-from leaderboard.panels import PANEL_HEIGHT, PANEL_WIDTH
-from leaderboard.spelling import percent
+from leaderboard.site.figures import Axis
+from leaderboard.site.panels import PANEL_HEIGHT, PANEL_WIDTH
+from leaderboard.site.spelling import percent
 from leaderboard.table import Estimate
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from leaderboard.board import Board
 from leaderboard.experiments import Experiment
-from leaderboard.export import experiment_slug, slug
-from leaderboard.step_panels import StepPanels, step_panels
+from leaderboard.downloads.tables import experiment_slug, slug
+from leaderboard.site.step_panels import StepPanels, step_panels
 
 
 @dataclass(frozen=True)

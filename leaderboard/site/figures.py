@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.derive import UTILITY_GATE
-from leaderboard.spelling import percent
+from leaderboard.site.spelling import percent
 from leaderboard.table import Estimate, Line, Table
 
 STRIP_WIDTH, STRIP_HEIGHT = 150, 20

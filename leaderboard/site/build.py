@@ -18,16 +18,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.record import Cost, Record, Spec
-from leaderboard import spelling
-from leaderboard.attack_rows import attack_rows
+from leaderboard.site import spelling
+from leaderboard.downloads.attacks import attack_rows
 from leaderboard.board import Outcome
 from leaderboard.derive import boards_of
-from leaderboard.experiment_page import ExperimentPage, experiment_page_of
+from leaderboard.site.experiment_page import ExperimentPage, experiment_page_of
 from leaderboard.experiments import experiments_of
-from leaderboard.export import experiment_rows, score_rows, summary_rows, to_csv, to_json
-from leaderboard.figures import tint
+from leaderboard.downloads.tables import experiment_rows, score_rows, summary_rows, to_csv, to_json
+from leaderboard.site.figures import tint
 from leaderboard.labels import parameters
-from leaderboard.page import SECTION_WORDS, BoardPage, page_of, provenance_of
+from leaderboard.site.board_page import SECTION_WORDS, BoardPage, page_of, provenance_of
 from leaderboard.stats import DRAWS
 from leaderboard.table import tabulate
 
@@ -73,7 +73,7 @@ def html(
     problems: Sequence[str] = (),
 ) -> str:
     """The whole page as text."""
-    style = (HERE / "static" / "page.css").read_text(encoding="utf-8")
+    style = (HERE / "assets" / "app.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     template = environment().get_template("page.html.j2")
     return template.render(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from harness.record import BY_OTHER, Provenance, Record, Score
 from leaderboard.board import ACCESS, SECTIONS, Board, Outcome, Section
-from leaderboard.export import slug
-from leaderboard.figures import Scatter, Strip, scatter, strip
+from leaderboard.downloads.tables import slug
+from leaderboard.site.figures import Scatter, Strip, scatter, strip
 from leaderboard.knowledge import Gauge, value_of
 from leaderboard.labels import parameters
-from leaderboard.panels import Panels, small_multiples
+from leaderboard.site.panels import Panels, small_multiples
 from leaderboard.remarks import Remark, metric_gaps, remarks_of
-from leaderboard.spelling import number, percent
+from leaderboard.site.spelling import number, percent
 from leaderboard.table import Line, Table
 
 SECTION_TITLES: dict[Section, str] = {
