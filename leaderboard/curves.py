@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,18 @@ def half_life(curves: Sequence[Curve]) -> Crossing | None:
     reached = [crossing for crossing in crossings if crossing.bound != "more_than"]
     earliest = min(reached, key=lambda c: (c.tokens, c.bound), default=None)
     return earliest or max(crossings, key=lambda c: c.tokens, default=None)
+
+
+def largest_area(curves: Sequence[Curve]) -> float | None:
+    """The largest area over the ranked relearning curves (AURC), None without one."""
+    return max((area(curve.budgets, curve.ks) for curve in curves if curve.ranked), default=None)
+
+
+def area(budgets: Sequence[int], ks: Sequence[float]) -> float:
+    """AURC: the mean of K over log2(1 + forget tokens), by trapezoids; 0 at the floor, 1 as the original (B.7)."""
+    at = [math.log2(1 + budget) for budget in budgets]
+    strips = [(ks[i] + ks[i + 1]) / 2 * (at[i + 1] - at[i]) for i in range(len(at) - 1)]
+    return math.fsum(strips) / (at[-1] - at[0])
 
 
 def _from_zero(stops: Mapping[int, Measurement], before: Measurement | None) -> dict[int, Measurement]:

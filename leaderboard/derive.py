@@ -143,7 +143,7 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         spec=first.cell.method,
         card=first.method,
         seeds=seeds,
-        section=_section(first.method, k_before, utility, gaps, context.match),
+        section=section_of(first.method, k_before, utility, gaps=gaps, match=context.match),
         before=before,
         k_before=k_before,
         utility=utility,
@@ -224,13 +224,28 @@ def _missing_seeds(what: str, seeds: Sequence[int], found: set[int]) -> Iterator
         yield f"{what} (seed {', '.join(str(seed) for seed in missing)})"
 
 
-def _section(
-    card: MethodCard, k_before: float | None, utility: float | None, gaps: Sequence[str], match: Match | None
+def section_of(
+    card: MethodCard,
+    k_before: float | None,
+    utility: float | None,
+    *,
+    gaps: Sequence[str],
+    match: Match | None,
+    gate: float = UTILITY_GATE,
 ) -> Section:
-    """Controls first, then the gates in their order: utility, forgetting (unless it was made equal), completeness."""
+    """Controls first, then the gates in their order: utility, forgetting (unless it was made equal), completeness.
+
+    Args:
+        card: The method's.
+        k_before: K(0).
+        utility: u before attack.
+        gaps: What the row lacks, in words.
+        match: What was made equal on the board.
+        gate: Least utility of a ranked row.
+    """
     if card.role != "method":
         return "reference"
-    if utility is not None and utility < UTILITY_GATE - _ROUNDING:
+    if utility is not None and utility < gate - _ROUNDING:
         return "below_utility"
     gated = match is None or match.axis != "forget"
     if gated and utility is not None and k_before is not None and k_before > FORGET_GATE + _ROUNDING:

@@ -13,7 +13,8 @@ from harness.record import Spec, digest
 from leaderboard.board import Board
 from leaderboard.knowledge import headline
 from leaderboard.labels import Label, key_of, labels_of
-from leaderboard.table import Estimate, Line, Table
+from leaderboard.sampling import Estimate
+from leaderboard.table import Line, Table
 
 
 @dataclass(frozen=True)

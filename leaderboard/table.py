@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from harness.record import BY_OTHER, Family, Measurement
+from harness.record import Family, Measurement
 from leaderboard.board import FAMILIES, Board, Outcome, Row
-from leaderboard.knowledge import Draws, Gauge, Ruler, Value, mean, value_of
+from leaderboard.curves import largest_area
+from leaderboard.derive import UTILITY_GATE
+from leaderboard.knowledge import Gauge, Ruler, Value, mean, value_of
+from leaderboard.sampling import Estimate, Sampler, sampler_of
 from leaderboard.secondary import leak, leak_names, passes_of, scores_of
-from leaderboard.stats import (
-    DRAWS,
-    Interval,
-    Rank,
-    Resampled,
-    detectable_difference,
-    interval,
-    over_seeds,
-    ranks,
-    seed_weights,
-)
+from leaderboard.standings import GATES, RowDraws, Standing, frontier, standings
+from leaderboard.stats import DRAWS, Interval, Rank, detectable_difference, interval
 
-TINY_SPAN = 0.05  # B.7: a resampled m0 - L below this share of the measured one makes a ratio meaningless
 LIKE_STARTS = 0.05  # rows whose K(0) differ by more are said to start from different places
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A point value with its interval; None where nothing was measured."""
-
-    value: float | None = None
-    interval: Interval | None = None
+UNIT = "graddiff"
+"""The method whose effort other efforts are given in, where a board has it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +42,8 @@ class Line:
     """One row of the table.
 
     Attributes:
+        standings: Section, rank and tier under each of the utility gates; that of the board's own is ``standing``.
+        on_frontier: Share of the draws in which no other row dominates this one; None where it may not stand there.
         gain: K* - K(0).
         gains: K after each attack of the board less K(0), in the order of the row's outcomes.
         excess: X under the row's worst relearning attack.
@@ -65,12 +51,15 @@ class Line:
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
         leaks: PrivLeak, as a share, for each privacy score.
         passes: Tokens forward in unlearning plus twice the tokens backward, mean over seeds.
-        cost_ratio: ``passes`` in units of the cheapest method of the board.
+        cost_ratio: ``passes`` in units of the board's unit row.
+        aurc: The largest area under a ranked relearning curve, as a share.
         bands: For each curve of the row, the interval at each budget.
     """
 
     row: Row
-    rank: Rank | None
+    standings: tuple[Standing, ...]
+    on_frontier: float | None
+    draws: RowDraws = field(repr=False, compare=False)
     k_star: Estimate
     k_before: Estimate
     utility: Estimate
@@ -83,7 +72,13 @@ class Line:
     leaks: Mapping[str, Estimate]
     passes: float
     cost_ratio: float | None
+    aurc: float | None
     bands: tuple[tuple[Interval | None, ...], ...]
+
+    @property
+    def rank(self) -> Rank | None:
+        """Its rank under the board's own gate."""
+        return self.standings[GATES.index(UTILITY_GATE)].rank
 
 
 @dataclass(frozen=True)
@@ -94,6 +89,7 @@ class Table:
         families: Families with at least one ranked attack here.
         detectable: Difference in K* between two methods that the interval can tell from zero; None if it tells nothing.
         starts: Lowest and highest K(0) of the rows compared, if they differ enough to matter.
+        unit: The row whose effort is 1.
     """
 
     board: Board
@@ -102,78 +98,63 @@ class Table:
     ranked: int
     detectable: float | None
     starts: tuple[float, float] | None
+    unit: str
     draws: int
 
 
 @dataclass(frozen=True)
-class _Sampler:
-    """The board's draws: the ruler that reads them and which of them have a usable span."""
+class _Place:
+    """What a line takes from the whole board."""
 
-    ruler: Ruler
-    usable: Draws
-    draws: int
-
-    def over(self, row: Row, by_seed: Mapping[int, Value | None]) -> Value | None:
-        """The mean over resampled seeds; over all of them alike where some are missing."""
-        known = [v for v in by_seed.values() if v is not None]
-        if not known or len(known) < len(by_seed):
-            return None
-        if tuple(by_seed) != row.seeds:
-            return mean(known)
-        return over_seeds(known, seed_weights(len(known), self.draws, [zlib.crc32(row.key.encode())]))
-
-    def estimate(self, value: float | None, draws: Value | None) -> Estimate:
-        """The point value with its interval."""
-        return Estimate(value, interval(draws, value, usable=self.usable))
+    standings: tuple[Standing, ...]
+    on_frontier: float | None
+    draws: RowDraws
+    unit: Row | None
 
 
 def tabulate(board: Board, *, draws: int = DRAWS) -> Table:
     """Put intervals on every value of the board and rank what may be ranked."""
-    sampler = _sampler(board, draws)
-    stars = {row.key: _star_draws(row, sampler) for row in board.rows}
-    ranked = [row for row in board.rows if row.section == "ranked"]
-    found = ranks([_array(stars[row.key], draws) for row in ranked])
-    rank_of = {row.key: rank for row, rank in zip(ranked, found, strict=True)}
-    families = tuple(f for f in FAMILIES if any(a.card.family == f and a.card.ranked for a in board.attacks))
-    efforts = {row.key: passes_of(row) for row in board.rows}
-    cheapest = min((efforts[r.key] for r in board.rows if r.card.role == "method" and efforts[r.key] > 0), default=None)
+    sampler = sampler_of(board, draws)
+    joint = {row.key: _row_draws(row, sampler) for row in board.rows}
+    placed = standings(board, joint)
+    on_frontier = frontier(joint, [row.key for row in board.rows if may_lead(row)])
+    unit = _unit(board.rows)
     lines = tuple(
-        _line(row, board, sampler, stars[row.key], rank=rank_of.get(row.key), cheapest=cheapest) for row in board.rows
+        _line(row, board, sampler, _Place(placed[row.key], on_frontier.get(row.key), joint[row.key], unit))
+        for row in board.rows
     )
-    methods = [r for r in board.rows if r.card.role == "method" and stars[r.key] is not None and not r.gaps]
+    complete = [joint[r.key].k_star for r in board.rows if r.card.role == "method" and not r.gaps]
+    ranked = [row for row in board.rows if row.section == "ranked"]
     return Table(
         board=board,
         lines=lines,
-        families=families,
+        families=tuple(f for f in FAMILIES if any(a.card.family == f and a.card.ranked for a in board.attacks)),
         ranked=len(ranked),
-        detectable=detectable_difference([_array(stars[r.key], draws) for r in methods]),
+        detectable=detectable_difference([star for star in complete if star is not None]),
         starts=_starts(ranked),
+        unit=unit.label.text if unit else "",
         draws=draws,
     )
 
 
-def _sampler(board: Board, draws: int) -> _Sampler:
-    untouched = [m for row in board.rows for m in row.before.values()]
-    ends = [m for split in board.scale.forget.values() for g in split for m in (*g.originals, *g.references)]
-    stops = [s for row in board.rows for o in row.outcomes for s in o.stops.values()]
-    attacked = [s.measurement for s in stops] + [s.control for s in stops if s.control]
-    on_curves = [m for row in board.rows for c in row.curves for at in c.stops for m in at.values()]
-    wanted: dict[str, Sequence[Measurement]] = {}
-    for gauge in board.scale.forget["test"]:
-        wanted[gauge.name] = [*ends, *untouched, *attacked, *on_curves]
-    for gauge in board.scale.utility["test"]:
-        wanted[gauge.name] = [*gauge.originals, *untouched]
-    for name in {n for row in board.rows for n in leak_names(row, board.references)}:
-        wanted[name] = wanted[name + BY_OTHER] = [*board.references, *untouched]
-    resampled = Ruler(board.scale, Resampled(wanted, draws=draws))
-    exact = Ruler(board.scale, value_of)
-    usable = np.ones(draws)
-    for gauge in board.scale.forget["test"]:
-        usable *= np.asarray(resampled.span(gauge)) >= TINY_SPAN * float(exact.span(gauge))
-    return _Sampler(resampled, usable, draws)
+def may_lead(row: Row) -> bool:
+    """Rows that may stand on a frontier: neither a lower bound of K* nor a broken model is an achievement."""
+    return row.card.role == "method" and not row.gaps and row.section != "below_utility"
 
 
-def _star_draws(row: Row, sampler: _Sampler) -> Value | None:
+def _unit(rows: Sequence[Row]) -> Row | None:
+    """The row whose effort is 1: plain GradDiff in the setting that comes first, else the cheapest method."""
+    methods = [row for row in rows if row.card.role == "method" and passes_of(row) > 0]
+    named = sorted((row for row in methods if row.spec.name == UNIT), key=lambda row: row.label.text)
+    return next(iter(named), None) or min(methods, key=lambda row: (passes_of(row), row.label.text), default=None)
+
+
+def _row_draws(row: Row, sampler: Sampler) -> RowDraws:
+    star, utility = _star_draws(row, sampler), _before_draws(row, sampler, sampler.ruler.utility)
+    return RowDraws(sampler.full(star), sampler.full(utility))
+
+
+def _star_draws(row: Row, sampler: Sampler) -> Value | None:
     """Draws of K* with the worst attack and its stops held fixed.
 
     Taking the maximum anew in every draw would add the noise of all attacks to the upper side: the interval would then
@@ -186,28 +167,28 @@ def _star_draws(row: Row, sampler: _Sampler) -> Value | None:
     return _outcome_draws(row, row.worst, sampler)
 
 
-def _before_draws(row: Row, sampler: _Sampler, measure: Callable[[Measurement], Value | None]) -> Value | None:
+def _before_draws(row: Row, sampler: Sampler, measure: Callable[[Measurement], Value | None]) -> Value | None:
     return sampler.over(row, {seed: measure(m) for seed, m in sorted(row.before.items())})
 
 
-def _outcome_draws(row: Row, outcome: Outcome, sampler: _Sampler) -> Value | None:
+def _outcome_draws(row: Row, outcome: Outcome, sampler: Sampler) -> Value | None:
     return sampler.over(row, {s: sampler.ruler.knowledge(stop.measurement) for s, stop in outcome.stops.items()})
 
 
-def _line(
-    row: Row, board: Board, sampler: _Sampler, star: Value | None, *, rank: Rank | None, cheapest: float | None
-) -> Line:
+def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
     k_before = _before_draws(row, sampler, sampler.ruler.knowledge)
-    utility = _before_draws(row, sampler, sampler.ruler.utility)
+    star = place.draws.k_star
     gained = None if row.k_star is None or row.k_before is None else row.k_star - row.k_before
     gain_draws = None if star is None or k_before is None else star - k_before
     passes = passes_of(row)
     return Line(
         row=row,
-        rank=rank,
+        standings=place.standings,
+        on_frontier=place.on_frontier,
+        draws=place.draws,
         k_star=sampler.estimate(row.k_star, star),
         k_before=sampler.estimate(row.k_before, k_before),
-        utility=sampler.estimate(row.utility, utility),
+        utility=sampler.estimate(row.utility, place.draws.utility),
         gain=sampler.estimate(gained, gain_draws),
         gains=tuple(_gain(outcome, row, sampler, k_before) for outcome in row.outcomes),
         excess=_relearn_excess(row, sampler),
@@ -216,12 +197,13 @@ def _line(
         scores=scores_of(row),
         leaks={name: _leak(name, row, board, sampler) for name in leak_names(row, board.references)},
         passes=passes,
-        cost_ratio=passes / cheapest if cheapest and row.card.role == "method" and passes > 0 else None,
+        cost_ratio=passes / passes_of(place.unit) if place.unit and row.card.role == "method" and passes > 0 else None,
+        aurc=largest_area(row.curves),
         bands=tuple(_band(row, i, sampler) for i in range(len(row.curves))),
     )
 
 
-def _gain(outcome: Outcome, row: Row, sampler: _Sampler, before: Value | None) -> Estimate:
+def _gain(outcome: Outcome, row: Row, sampler: Sampler, before: Value | None) -> Estimate:
     """What an attack brought back; its interval is that of the paired difference."""
     if outcome.k is None or row.k_before is None:
         return Estimate()
@@ -229,7 +211,7 @@ def _gain(outcome: Outcome, row: Row, sampler: _Sampler, before: Value | None) -
     return sampler.estimate(outcome.k - row.k_before, None if after is None or before is None else after - before)
 
 
-def _family(family: Family, row: Row, sampler: _Sampler) -> FamilyCell:
+def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
     mine = [o for o in row.outcomes if o.attack.card.family == family and o.attack.card.ranked]
     reached = [(o.k, o) for o in mine if o.k is not None]
     missing = [o.attack.label.text for o in mine if o.state == "not_run"]
@@ -247,7 +229,7 @@ def _family(family: Family, row: Row, sampler: _Sampler) -> FamilyCell:
     return FamilyCell(family, Estimate(), False, "", ("n/a", reasons[0] if reasons else "no such attack here"))
 
 
-def _relearn_excess(row: Row, sampler: _Sampler) -> Estimate:
+def _relearn_excess(row: Row, sampler: Sampler) -> Estimate:
     """X of the relearning attack that left most; the controls have none, since they define it."""
     ranked = [o for o in row.outcomes if o.attack.card.family == "relearn" and o.attack.card.ranked]
     reached = [(o.k, o) for o in ranked if o.k is not None]
@@ -264,7 +246,7 @@ def _relearn_excess(row: Row, sampler: _Sampler) -> Estimate:
     return sampler.estimate(worst.excess, sampler.over(row, by_seed))
 
 
-def _component(gauge: Gauge, row: Row, sampler: _Sampler) -> Estimate:
+def _component(gauge: Gauge, row: Row, sampler: Sampler) -> Estimate:
     exact = Ruler(sampler.ruler.scale, value_of)
     mine = {seed: m for seed, m in sorted(row.before.items()) if gauge.name in m.scores}
     if not mine:
@@ -273,14 +255,14 @@ def _component(gauge: Gauge, row: Row, sampler: _Sampler) -> Estimate:
     return sampler.estimate(value, sampler.over(row, {s: sampler.ruler.component(m, gauge) for s, m in mine.items()}))
 
 
-def _leak(name: str, row: Row, board: Board, sampler: _Sampler) -> Estimate:
+def _leak(name: str, row: Row, board: Board, sampler: Sampler) -> Estimate:
     before, references = sorted(row.before.items()), board.references
     value = float(mean([leak(value_of, m, references, name) for _, m in before]))
     draws = {seed: leak(sampler.ruler.read, m, references, name) for seed, m in before}
     return Estimate(value, interval(sampler.over(row, draws), value))
 
 
-def _band(row: Row, index: int, sampler: _Sampler) -> tuple[Interval | None, ...]:
+def _band(row: Row, index: int, sampler: Sampler) -> tuple[Interval | None, ...]:
     curve = row.curves[index]
     found = []
     for k, at in zip(curve.ks, curve.stops, strict=True):
@@ -292,9 +274,3 @@ def _band(row: Row, index: int, sampler: _Sampler) -> tuple[Interval | None, ...
 def _starts(rows: Sequence[Row]) -> tuple[float, float] | None:
     starts = [r.k_before for r in rows if r.k_before is not None]
     return (min(starts), max(starts)) if starts and max(starts) - min(starts) > LIKE_STARTS else None
-
-
-def _array(value: Value | None, draws: int) -> Draws:
-    if value is None:
-        raise ValueError("Draws were expected where none were made.")
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), (draws,))

@@ -16,7 +16,8 @@ from leaderboard.board import Board
 from leaderboard.experiments import Experiment
 from leaderboard.labels import parameters
 from leaderboard.remarks import metric_gaps, remarks_of
-from leaderboard.table import Estimate, Table
+from leaderboard.sampling import Estimate
+from leaderboard.table import Table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Cell = str | int | float | bool | None

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from leaderboard.derive import UTILITY_GATE
 from leaderboard.site.spelling import percent
-from leaderboard.table import Estimate, Line, Table
+from leaderboard.sampling import Estimate
+from leaderboard.table import Line, Table, may_lead
 
 STRIP_WIDTH, STRIP_HEIGHT = 150, 20
 SCATTER_WIDTH, SCATTER_HEIGHT = 860, 400
@@ -145,7 +146,7 @@ def scatter(table: Table) -> Scatter | None:
     x = Axis(min(max(low, UTILITY_SHOWN_FROM[0]), UTILITY_SHOWN_FROM[1]), high, 70, SCATTER_WIDTH - LABEL_MARGIN)
     y = Axis(*KNOWLEDGE_RANGE, SCATTER_HEIGHT - 46, 14)
     shots = tuple(_shot(n, x, y) for n in lines)
-    compared = [n for n in lines if _compared(n)]
+    compared = [n for n in lines if may_lead(n.row)]
     steps = range(math.ceil(x.low * 20), math.floor(x.high * 20) + 1)
     return Scatter(
         x=x,
@@ -158,11 +159,6 @@ def scatter(table: Table) -> Scatter | None:
         frontier_before=_staircase([(n.utility, n.k_before) for n in compared], x, y),
         frontier_after=_staircase([(n.utility, n.k_star) for n in compared], x, y),
     )
-
-
-def _compared(line: Line) -> bool:
-    """Rows that may stand on a frontier: neither a lower bound of K* nor a broken model is an achievement."""
-    return line.row.card.role == "method" and not line.row.gaps and line.row.section != "below_utility"
 
 
 def _shot(line: Line, x: Axis, y: Axis) -> Shot:

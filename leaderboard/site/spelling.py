@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from leaderboard.knowledge import Crossing
-from leaderboard.table import Estimate, Line
+from leaderboard.sampling import Estimate
+from leaderboard.table import Line
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"

@@ -12,7 +12,7 @@ from leaderboard.experiments import Course, Experiment
 from leaderboard.site.figures import Axis
 from leaderboard.site.panels import PANEL_HEIGHT, PANEL_WIDTH
 from leaderboard.site.spelling import percent
-from leaderboard.table import Estimate
+from leaderboard.sampling import Estimate
 
 
 @dataclass(frozen=True)

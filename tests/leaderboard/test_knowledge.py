@@ -9,6 +9,7 @@ import pytest
 from synthetic import score, stop
 
 from harness.record import Measurement, Point, Score
+from leaderboard.curves import area
 from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, scale_of, select, utility_loss, value_of
 
 
@@ -158,3 +159,7 @@ def test_a_score_of_a_single_value_can_be_a_headline() -> None:
     original = Measurement(Point(0), "f", {"auc": Score(0.9, 0.01, 50, "lower", "forget", headline=True)})
     lower = replace(original, scores={"auc": replace(original.scores["auc"], value=0.45)})
     assert math.isclose(float(Ruler(scale_of([original], []), value_of).knowledge(lower) or 0), 0.5)
+
+
+def test_the_area_is_the_mean_of_k_over_log_tokens() -> None:
+    assert area([0, 1, 3, 7], [0.0, 0.5, 1.0, 1.0]) == pytest.approx((0.25 + 0.75 + 1.0) / 3)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from leaderboard.sampling import Estimate
 from leaderboard.site.spelling import count, number, percent, seconds, spread
 from leaderboard.stats import Interval
-from leaderboard.table import Estimate
 
 
 @pytest.mark.parametrize(
