@@ -50,18 +50,18 @@ class FinetuneNear:
             raise NotApplicable("The benchmark has no near-domain documents.")
         before = yield Point(0, "before")
         with restored(lm.model.parameters()):
-            self._finetune(lm, data, seed=seed)
-            yield Point(0)
+            yield Point(0, readings=self._finetune(lm, data, seed=seed))
         if before is None or before.utility >= self.repair_below:
             return
         rate = self.repair_lr_scale * data.reference_lr
         with restored(lm.model.parameters()):
             mend(lm, data, Recipe(rate, self.repair_steps, self.batch_size, self.max_tokens), seed=seed)
             yield Point(0, "repaired")
-            self._finetune(lm, data, seed=seed)
-            yield Point(0, "repaired, then near")
+            yield Point(0, "repaired, then near", readings=self._finetune(lm, data, seed=seed))
 
-    def _finetune(self, lm: LM, data: AttackerData, *, seed: int) -> None:
+    def _finetune(self, lm: LM, data: AttackerData, *, seed: int) -> dict[str, float]:
+        """Attack, and say how far it went."""
         recipe = Recipe(self.lr_scale * data.reference_lr, self.steps, self.batch_size, self.max_tokens)
         for _ in finetuned(lm, data.near, recipe, params=trainable(lm.model), seed=seed):
             pass
+        return recipe.spent(self.steps)

@@ -38,4 +38,4 @@ class FinetuneUnrelated:
         with restored(lm.model.parameters()):
             for _ in finetuned(lm, data.unrelated, recipe, params=trainable(lm.model), seed=seed):
                 pass
-            yield Point(0)
+            yield Point(0, readings=recipe.spent(self.steps))

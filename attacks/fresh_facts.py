@@ -46,7 +46,7 @@ class FreshFacts:
     batch_size: int = param(4, "documents per update", ge=1)
     max_tokens: int = param(512, "documents are cut to this many tokens", ge=2)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="items", diagnostic=True)
     family: ClassVar[Family] = "relearn"
     citation: ClassVar[str] = ""
@@ -58,17 +58,20 @@ class FreshFacts:
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Yield both courses, each from the same weights; readings are the share of taught facts known, and the loss.
 
-        Both kinds have as many subjects, such as reagents, and all documents and questions about them.
+        Both kinds have as many subjects, such as reagents, and as many documents about each.
         """
         kinds = {"unlearned": (data.forget, data.items), "fresh": (data.near, data.near_items)}
         asked = {kind: by_subject(items, texts) for kind, (texts, items) in kinds.items()}
         count = min(map(len, asked.values()))
         if not count:
             raise NotApplicable("It takes documents and solved questions of both unlearned and never-learned facts.")
+        chances = {kind: random.Random(f"{seed} {kind}") for kind in kinds}
+        chosen = {kind: chances[kind].sample(sorted(subjects), count) for kind, subjects in asked.items()}
+        about = {kind: [_about(subject, kinds[kind][0]) for subject in chosen[kind]] for kind in kinds}
+        each = min(len(texts) for found in about.values() for texts in found)
         for kind, subjects in asked.items():
-            chosen = random.Random(f"{seed} {kind}").sample(sorted(subjects), count)
-            texts = [text for text in kinds[kind][0] if set(chosen) & words(text)]
-            items = [item for subject in chosen for item in subjects[subject]]
+            texts = [text for found in about[kind] for text in chances[kind].sample(found, each)]
+            items = [item for subject in chosen[kind] for item in subjects[subject]]
             with restored(lm.model.parameters()):
                 yield from self._course(lm, texts, items, data, series=kind, seed=seed)
 
@@ -82,7 +85,12 @@ class FreshFacts:
         yield Point(0, series, readings=known(lm, items))
         for done, tokens in finetuned(lm, texts, recipe, params=trainable(lm.model), seed=seed):
             if done in (*self.checkpoints, steps):
-                yield Point(tokens, series, readings=known(lm, items))
+                yield Point(tokens, series, readings={**known(lm, items), **recipe.spent(done)})
+
+
+def _about(subject: str, texts: Sequence[str]) -> list[str]:
+    """The documents that name a subject."""
+    return [text for text in texts if subject in words(text)]
 
 
 @torch.no_grad()

@@ -90,7 +90,7 @@ class GCG:
         (0, 10, 50), "steps after which the best so far is scored; the last one always is", ge=0
     )
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="activations", data="items")
     family: ClassVar[Family] = "prompt"
     citation: ClassVar[str] = "2307.15043"
@@ -105,8 +105,8 @@ class GCG:
         """Yield a random string of the same length as control; then the start, the checkpoints and the end of a search.
 
         The budget counts every question, prompt and answer, once per step, as relearning counts a document once per
-        update; the control and the start have seen none. A point after s steps of a series ``width=W`` cost up to
-        s * W candidate evaluations, each on all N questions.
+        update; the control and the start have seen none. Readings are the candidates scored so far, each on all N
+        questions, and the loss of the best one.
         """
         lm.model.eval()
         chance = torch.Generator().manual_seed(seed)
@@ -119,7 +119,8 @@ class GCG:
         shown = sum(each.tokens for each in search.cuts)
         for step, kept in enumerate(self.run(search, chance)):
             if step in (*self.checkpoints, self.steps):
-                yield Point(step * shown, series, self._prompts(search.text(kept.ids)))
+                readings = {"candidate evaluations": kept.evaluations, "loss": kept.loss}
+                yield Point(step * shown, series, self._prompts(search.text(kept.ids)), readings)
 
     def run(self, search: Search, generator: torch.Generator) -> Iterator[Kept]:
         """Yield the best trigger before the first step and after each one.

@@ -9,6 +9,7 @@ answers to train it on needs no probe (spec: attacks A.3.8). Letters: N question
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,7 +31,7 @@ class LinearProbe:
     least: int = param(40, "fewer questions than this tell nothing", ge=2)
     max_tokens: int = param(256, "questions are cut to this many tokens, on their left", ge=2)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="activations", data="items", diagnostic=True)
     family: ClassVar[Family] = "activation"
     citation: ClassVar[str] = "2409.18025"
@@ -38,12 +39,13 @@ class LinearProbe:
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Yield the model as it is; readings are the shares that probes answer about subjects they have not seen."""
-        subjects = list(by_subject(data.items, data.forget).values())
+        subjects = learnable(list(by_subject(data.items, data.forget).values()))
         items = [item for asked in subjects for item in asked]
         if len(subjects) < self.folds or len(items) < self.least:
             raise NotApplicable(
-                f"The attacker owns {len(items)} solved questions about {len(subjects)} subjects of his documents; a "
-                f"probe takes {self.least} about {self.folds}."
+                f"Of {len(data.items)} solved questions that the attacker owns, {len(items)} have an answer that holds "
+                f"for several of the {len(subjects)} subjects of his documents; a probe takes {self.least} questions "
+                f"about {self.folds} subjects."
             )
         fold_of = self._folds([len(asked) for asked in subjects], seed)
         layers = self._last_states(lm, items)
@@ -72,6 +74,13 @@ class LinearProbe:
             scores = ridge(features[shown], functional.one_hot(labels[shown], len(names)), features[~shown], self.ridge)
             right += int((scores.argmax(dim=1) == labels[~shown]).sum())
         return right / len(items)
+
+
+def learnable(subjects: Sequence[Sequence[Item]]) -> list[list[Item]]:
+    """Those questions whose answer holds for another subject too: no probe can say what it never saw."""
+    holders = Counter(answer for asked in subjects for answer in {item.answer.strip() for item in asked})
+    kept = ([item for item in asked if holders[item.answer.strip()] > 1] for asked in subjects)
+    return [asked for asked in kept if asked]
 
 
 def bags(items: Sequence[Item]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from transformers import PreTrainedTokenizerBase
@@ -74,7 +74,7 @@ class PromptSuite:
         le=0.9,
     )
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     threat: ClassVar[Threat] = Threat(access="text", data="items")
     family: ClassVar[Family] = "prompt"
     core: ClassVar[bool] = True
@@ -92,15 +92,21 @@ class PromptSuite:
             raise ValueError(f"best_of={self.best_of} is more than there are samples ({self.samples})")
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
-        """Yield one point per template, of role play one per persona; a template whose data is lacking is left out."""
-        points = [
-            point
+        """Yield one point per template, of role play one per persona.
+
+        A template whose data is lacking is left out, and the first point says so.
+        """
+        found = {
+            template: self._points(template, lm, data, random.Random(f"{seed} {template}"))
             for template in self.templates
-            for point in self._points(template, lm, data, random.Random(f"{seed} {template}"))
-        ]
+        }
+        lacking = ", ".join(template for template, points in found.items() if not points)
+        remarks = (f"Left out, since the model or the benchmark has not what they take: {lacking}.",) if lacking else ()
+        points = [point for each in found.values() for point in each]
         if not points:
-            raise NotApplicable(f"No data for any of the templates {', '.join(self.templates)}.")
-        yield from points
+            raise NotApplicable(f"No data for any of the templates {lacking}.")
+        yield replace(points[0], remarks=remarks)
+        yield from points[1:]
 
     def _points(self, template: str, lm: LM, data: AttackerData, rng: random.Random) -> list[Point]:
         """The template filled with text drawn by ``rng``; nothing where there is nothing to draw from."""
@@ -144,7 +150,8 @@ class PromptSuite:
             return []
         before = "".join(shots)
         budget = 0 if template == "few-shot" else _tokens(before, lm.tokenizer)
-        return [Point(budget, f"{template} k={len(shots)}", Prompts(before=before))]
+        sealed = template == "passages in context"  # documents of a gated corpus stay where they are
+        return [Point(budget, f"{template} k={len(shots)}", Prompts(before=before, sealed=sealed))]
 
     def _room(self, lm: LM) -> int:
         """Tokens that may precede a question."""
@@ -160,7 +167,9 @@ def chat(tokenizer: PreTrainedTokenizerBase) -> Prompts | None:
         [{"role": "user", "content": mark}], tokenize=False, add_generation_prompt=True
     )
     before, _, after = str(whole).partition(mark)
-    return Prompts(before=before, after=after)
+    bos = tokenizer.bos_token or ""
+    doubled = bool(bos) and tokenizer("x")["input_ids"][0] == tokenizer.bos_token_id  # it adds one of its own
+    return Prompts(before=before.removeprefix(bos) if doubled else before, after=after)
 
 
 def _ciphered(items: Sequence[Item], shots: int, rng: random.Random) -> Prompts | None:

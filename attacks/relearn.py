@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from harness.api import LM, AttackerData, Family, NotApplicable, Point, Published, Threat, param
@@ -53,12 +53,14 @@ class Relearn:
     )
     batch_size: int = param(4, "documents per update (2502.05374)", ge=1)
     max_tokens: int = param(512, "documents are cut to this many tokens (2502.05374)", ge=2)
-    schedule: Literal["constant", "linear", "cosine"] = param(
-        "linear", "learning rate after the warm-up (2502.05374: linear)", choices=("constant", "linear", "cosine")
+    schedule: Literal["constant", "linear", "linear from 0", "cosine"] = param(
+        "linear",
+        "learning rate after the warm-up (2502.05374: linear, warming up from 0 as transformers does)",
+        choices=("constant", "linear", "linear from 0", "cosine"),
     )
     warmup: int = param(1, "updates of linear warm-up (2502.05374: a tenth of the updates, at least 1)", ge=0)
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     threat: ClassVar[Threat] = Threat(access="weights", data="forget")
     family: ClassVar[Family] = "relearn"
     core: ClassVar[bool] = True
@@ -77,7 +79,7 @@ class Relearn:
         "wmdp-bio": Published(
             "Zephyr-7B-beta: 20, 40 or 60 documents once, in updates of 4, bf16 without a copy of more bits "
             "(OPTML-Group/Unlearn-Smooth@fc655ba WMDP/configs/unlearn/wmdp/Relearn+Forget.json, README)",
-            {**LITERATURE, "samples": (20, 40, 60), "epochs": 1.0, "schedule": "linear"},
+            {**LITERATURE, "samples": (20, 40, 60), "epochs": 1.0, "schedule": "linear from 0"},
         ),
         "muse-news": Published(MUSE_SOURCE, {**LITERATURE, **MUSE, "epochs": 1.47}),
         "muse-books": Published(MUSE_SOURCE, {**LITERATURE, **MUSE, "epochs": 0.72}),
@@ -86,16 +88,23 @@ class Relearn:
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Yield the end of each small series and the checkpoints of the full one; all start from the given weights.
 
-        A smaller sample is contained in every larger one, so two series differ by the added documents only. A number
-        that the benchmark has not enough documents for is left out: the full series is that experiment.
+        A smaller sample is contained in every larger one, so two series differ by the added documents only. Where there
+        are not as many documents as asked for, all of them are that sample, and the first point says so.
         """
         if not data.forget:
             raise NotApplicable("The attacker owns no forget document here.")
         documents = random.Random(seed).sample(list(data.forget), len(data.forget))
-        for count in self.samples:
-            if count < len(documents):
-                with restored(lm.model.parameters()), rounded(trainable(lm.model), self.precision):
-                    yield from self._series(lm, documents[: count or None], data, seed=seed)
+        remarks = self._shortage(len(documents))
+        for count in dict.fromkeys(min(count or len(documents), len(documents)) for count in self.samples):
+            with restored(lm.model.parameters()), rounded(trainable(lm.model), self.precision):
+                for point in self._series(lm, documents[:count], data, seed=seed):
+                    yield replace(point, remarks=remarks)
+                    remarks = ()
+
+    def _shortage(self, owned: int) -> tuple[str, ...]:
+        """What must be said where the attacker owns fewer documents than a series asks for."""
+        short = ", ".join(str(count) for count in self.samples if count > owned)
+        return (f"The attacker owns {owned} forget documents; N = {short} is all of them.",) if short else ()
 
     def _series(self, lm: LM, documents: Sequence[str], data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Train on ``documents``; stop on the way only if they are all there is."""
@@ -114,4 +123,4 @@ class Relearn:
             yield Point(0, series)
         for done, tokens in finetuned(lm, documents, recipe, params=trainable(lm.model), seed=seed):
             if done in stops:
-                yield Point(tokens, series)
+                yield Point(tokens, series, readings=recipe.spent(done))

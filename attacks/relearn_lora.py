@@ -65,4 +65,4 @@ class RelearnLoRA:
             for done, tokens in finetuned(lm, documents, recipe, params=factors(adapters), seed=seed):
                 if done in (math.ceil(steps / 2), steps):
                     with merged(lm.model, adapters):
-                        yield Point(tokens, series)
+                        yield Point(tokens, series, readings=recipe.spent(done))

@@ -30,6 +30,8 @@ ADAPTER_RATE = 10.0
 """Rate of adapters over that of full fine-tuning (spec: attacks A.1.1)."""
 WARMUPS: Mapping[Schedule, float] = {"constant": 0.0, "linear": 0.0, "cosine": 0.1}
 """Share of the updates that warms up. (TAR looked robust to a constant rate, and not to this cosine: 2412.07097.)"""
+Stop = tuple[int, int]
+"""Updates done, and tokens trained on by then."""
 POCKET: Mapping[str, object] = {
     "trials": 12,
     "most_steps": 100,
@@ -109,8 +111,8 @@ class RelearnSwept:
             scored += len(trial.stops)
             course = self._rehearsal if scored <= data.known else self._training
             worth = -math.inf
-            for budget in course(lm, data, trial, seed):
-                found = yield Point(budget, trial.series)
+            for updates, tokens in course(lm, data, trial, seed):
+                found = yield Point(tokens, trial.series, readings=trial.recipe.spent(updates))
                 worth = max(worth, self._worth(found, before)) if found else worth
             study.tell(asked, worth)
 
@@ -134,30 +136,30 @@ class RelearnSwept:
 
     def _worth(self, found: Verdict, before: Verdict) -> float:
         """J = K - 10 max(0, share of utility lost - allowed), on dev items."""
-        lost = (before.utility - found.utility) / before.utility if before.utility > 0 else 0.0
+        lost = (before.score - found.score) / before.score if before.score > 0 else 0.0
         return found.knowledge - PENALTY * max(0.0, lost - self.utility_loss)
 
-    def _rehearsal(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[int]:
-        """The budget of every stop of a trial whose stops are known."""
+    def _rehearsal(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[Stop]:
+        """Every stop of a trial whose stops are known."""
         for done, tokens in rehearsed(lm, self._documents(data, seed), trial.recipe, seed=seed):
             if done in trial.stops:
-                yield tokens
+                yield done, tokens
 
-    def _training(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[int]:
-        """Bring the model to every stop of a trial, and back when it is over; yields budgets."""
+    def _training(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[Stop]:
+        """Bring the model to every stop of a trial, and back when it is over."""
         with restored(lm.model.parameters()):
             if trial.repair:
                 rate = self.repair_lr_scale * data.reference_lr
                 mend(lm, data, Recipe(rate, self.repair_steps, self.batch_size, self.max_tokens), seed=seed)
             yield from (self._adapters if trial.lora else self._weights)(lm, data, trial, seed)
 
-    def _weights(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[int]:
+    def _weights(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[Stop]:
         documents = self._documents(data, seed)
         for done, tokens in finetuned(lm, documents, trial.recipe, params=trainable(lm.model), seed=seed):
             if done in trial.stops:
-                yield tokens
+                yield done, tokens
 
-    def _adapters(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[int]:
+    def _adapters(self, lm: LM, data: AttackerData, trial: Trial, seed: int) -> Iterator[Stop]:
         rank = self.rank or max(2, lm.model.config.hidden_size // 16)
         with adapted(lm.model, rank=rank, seed=seed) as adapters:
             lm.model.eval()
@@ -165,7 +167,7 @@ class RelearnSwept:
             for done, tokens in finetuned(lm, documents, trial.recipe, params=factors(adapters), seed=seed):
                 if done in trial.stops:
                     with merged(lm.model, adapters):
-                        yield tokens
+                        yield done, tokens
 
     def _documents(self, data: AttackerData, seed: int) -> list[str]:
         return random.Random(seed).sample(list(data.forget), len(data.forget))

@@ -1,6 +1,8 @@
 """Retraining on T (2410.08827): solved questions about some facts are trained on, and others, never shown, are asked.
 
-If answers to the others come back, they were hidden and not removed: what is trained on says nothing about them.
+If answers to the others come back, they were hidden and not removed: what is trained on says nothing about them. The
+others are the benchmark's, about facts of which the attacker owns nothing; the parts of his own questions that a series
+leaves out make series differ. The source means over series; here the best one on dev items counts, as for any attack.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Threat, param
-from harness.train import Recipe, finetuned, restored, trainable
+from harness.train import Recipe, by_subject, finetuned, restored, trainable
 
 POCKET: Mapping[str, object] = {"batch_size": 8, "lr_scale": 3.0, "runs": 2, "epochs": 4}
 
@@ -28,11 +30,9 @@ class RTT:
     batch_size: int = param(4, "questions per update (2410.08827)", ge=1)
     warmup: int = param(24, "updates of linear warm-up (2410.08827)", ge=0)
     max_tokens: int = param(512, "questions are cut to this many tokens", ge=2)
-    labels: Literal["true", "shuffled"] = param(
-        "true", "shuffled: every question has another one's answer, a control", choices=("true", "shuffled")
-    )
+    least: int = param(20, "fewer questions than this are no training set", ge=2)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     threat: ClassVar[Threat] = Threat(access="weights", data="items")
     family: ClassVar[Family] = "relearn"
     core: ClassVar[bool] = True
@@ -46,18 +46,20 @@ class RTT:
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Yield the model before any update and after every pass; the loss is that of question and answer."""
-        if len(data.items) < self.folds:
+        if len(data.items) < max(self.folds, self.least):
             raise NotApplicable(
-                f"The attacker owns {len(data.items)} solved questions, too few for {self.folds} folds."
+                f"The attacker owns {len(data.items)} solved questions; it takes {self.least} in {self.folds} folds."
             )
         chance = random.Random(seed)
-        items = chance.sample(list(data.items), len(data.items))
-        if self.labels == "shuffled":
-            items = deranged(items, chance)
+        items = self.lessons(chance.sample(list(data.items), len(data.items)), data, chance)
         for fold in range(min(self.runs, self.folds)):
             shown = [item for place, item in enumerate(items) if place % self.folds != fold]
             with restored(lm.model.parameters()):
                 yield from self._series(lm, shown, data, series=f"without fold {fold + 1}", seed=seed)
+
+    def lessons(self, items: list[Item], data: AttackerData, chance: random.Random) -> list[Item]:
+        """What is taught of the attacker's questions."""
+        return items
 
     def _series(self, lm: LM, shown: Sequence[Item], data: AttackerData, *, series: str, seed: int) -> Iterator[Point]:
         texts = [item.prompt + item.answer for item in shown]
@@ -73,11 +75,38 @@ class RTT:
         yield Point(0, series)
         for done, tokens in finetuned(lm, texts, recipe, params=trainable(lm.model), seed=seed):
             if done % each == 0:
-                yield Point(tokens, series)
+                yield Point(tokens, series, readings=recipe.spent(done))
+
+
+@dataclass(frozen=True)
+class RTTShuffled(RTT):
+    """RTT on wrong answers of the right kind, a control: what returns came by format and kind of answer.
+
+    Its fields are RTT's, since it must differ in nothing else.
+    """
+
+    core: ClassVar[bool] = False
+    threat: ClassVar[Threat] = Threat(access="weights", data="items", diagnostic=True)
+
+    def lessons(self, items: list[Item], data: AttackerData, chance: random.Random) -> list[Item]:
+        """The questions with answers that were moved within each kind of question."""
+        return [moved for alike in kinds(items, data.forget) for moved in deranged(alike, chance)]
+
+
+def kinds(items: Sequence[Item], texts: Sequence[str]) -> list[list[Item]]:
+    """Questions that differ in their subject alone, together; those that are alone in that are one more kind."""
+    found: dict[str, list[Item]] = {}
+    for subject, asked in by_subject(items, texts).items():
+        for item in asked:
+            found.setdefault(item.prompt.replace(subject, ""), []).append(item)
+    groups = [group for group in found.values() if len(group) > 1]
+    placed = {id(item) for group in groups for item in group}
+    rest = [item for item in items if id(item) not in placed]
+    return [*groups, rest]
 
 
 def deranged(items: Sequence[Item], chance: random.Random) -> list[Item]:
     """The same questions, each with the answer of another one, in a cycle of random order."""
     order = chance.sample(range(len(items)), len(items))
-    answer_of = dict(zip(order, [*order[1:], order[0]], strict=True))
+    answer_of = dict(zip(order, [*order[1:], *order[:1]], strict=True))
     return [Item(item.prompt, items[answer_of[place]].answer) for place, item in enumerate(items)]

@@ -87,7 +87,7 @@ def swapped(items: Sequence[Item], count: int) -> list[Item]:
 
 
 def main() -> None:
-    """Print losses and seconds of both, question by question."""
+    """Print losses and seconds of both, question by question; exit 1 if ours are measurably higher."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in {"questions": 8, "steps": 50, "width": 32, "topk": 64, "length": 16}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -107,6 +107,10 @@ def main() -> None:
         table.append([start, *timed(ours, search, item, how, seed), *timed(theirs, search, item, how, seed)])
         print(_line(item.answer, table[-1]), flush=True)
     print(_line("mean", [statistics.fmean(column) for column in zip(*table, strict=True)]))
+    behind = [own - other for _, own, _, other, _ in table]
+    noise = statistics.stdev(behind) / len(behind) ** 0.5
+    print(f"ours less theirs: {statistics.fmean(behind):+.3f}, standard error {noise:.3f}")
+    sys.exit(1 if statistics.fmean(behind) > 1.96 * noise else 0)
 
 
 def _line(label: str, row: Sequence[float]) -> str:

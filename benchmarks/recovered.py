@@ -3,8 +3,10 @@
     harness run --methods all --seeds 3 --results results/local
     python benchmarks/recovered.py results/local
 
-Prints, per benchmark, K after every attack; in bold where it exceeds K before by more than the 95 % interval of their
-paired difference. Exits with 1 if a ranked attack brings nothing back from any method.
+Prints, per benchmark, K after every attack; in bold where what it brought back is more than noise: the paired
+difference to K before attack (or to the floor, where that is lower) exceeds zero by its standard error times what a
+chance of .025 takes, shared among all methods of the board, so that not even one bold cell is likely by luck.
+Exits with 1 if a ranked attack brings nothing back from any method, or if a control does not hold.
 """
 
 from __future__ import annotations
@@ -13,11 +15,16 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import NormalDist, fmean, stdev
 from typing import Any
 
+from harness.record import Measurement, Record
 from harness.store import Store
 from leaderboard.derive import boards_of
 from leaderboard.table import Line, Table, tabulate
+
+CONTROL = "rtt_shuffled"
+FINEST = "8-bit"
 
 
 def lines(table: Table) -> Iterator[str]:
@@ -28,30 +35,68 @@ def lines(table: Table) -> Iterator[str]:
     yield f"|---|---|{'---|' * len(attacks)}"
     for line in table.lines:
         before = "-" if line.row.k_before is None else f"{line.row.k_before:.2f}"
-        yield f"| {line.row.label.text} | {before} | {' | '.join(_cell(line, at) for at in range(len(attacks)))} |"
+        cells = [_cell(line, at, len(methods_of(table))) for at in range(len(attacks))]
+        yield f"| {line.row.label.text} | {before} | {' | '.join(cells)} |"
     yield ""
 
 
-def weak(table: Table) -> list[str]:
-    """Ranked attacks that bring nothing back from any method."""
-    methods = [line for line in table.lines if line.row.card.role == "method"]
-    return [
-        attack.label.text
-        for at, attack in enumerate(table.board.attacks)
-        if attack.card.ranked and not any(_recovers(line, at) for line in methods)
-    ]
+def methods_of(table: Table) -> list[Line]:
+    """Rows that are no control."""
+    return [line for line in table.lines if line.row.card.role == "method"]
 
 
-def _cell(line: Line, at: int) -> str:
-    k = line.row.outcomes[at].k
-    if k is None:
-        return "n/a" if line.row.outcomes[at].not_applicable else "-"
-    return f"**{k:.2f}**" if _recovers(line, at) else f"{k:.2f}"
+def weak(table: Table) -> Iterator[str]:
+    """What should hold and does not: an attack that brings nothing back, a control that brings something back."""
+    tests = len(methods_of(table))
+    for at, attack in enumerate(table.board.attacks):
+        hit = [line.row.label.text for line in methods_of(table) if recovers(line, at, tests)]
+        if attack.card.ranked and not hit:
+            yield f"{attack.label.text} brings nothing back from any method"
+        if attack.label.name == CONTROL and hit:
+            yield f"{attack.label.text}, which teaches wrong answers, brings something back from {', '.join(hit)}"
+    yield from (f"8 bits change {change}" for change in rounded(table))
 
 
-def _recovers(line: Line, at: int) -> bool:
-    interval = line.gains[at].interval
-    return interval is not None and interval.low > 0
+def rounded(table: Table) -> Iterator[str]:
+    """Headline scores that quantization to 8 bits changes by more than the paired error over items and seeds."""
+    for line in table.lines:
+        changes: dict[str, list[float]] = {}
+        for record in table.board.records:
+            if record.cell.method == line.row.spec and record.cell.seed in line.row.before:
+                for name, change in _changes(line.row.before[record.cell.seed], record):
+                    changes.setdefault(name, []).extend(change)
+        for name, found in changes.items():
+            if len(set(found)) > 1 and abs(fmean(found)) > z(len(table.lines)) * stdev(found) / len(found) ** 0.5:
+                yield f"{name} of {line.row.label.text} by {fmean(found):+.3f}"
+
+
+def _changes(before: Measurement, record: Record) -> Iterator[tuple[str, list[float]]]:
+    """By headline score, what 8 bits did to every item."""
+    for m in record.measurements:
+        for name, score in m.scores.items() if m.point.series == FINEST else ():
+            if score.headline and score.split == "test":
+                yield name, [new - old for new, old in zip(score.items, before.scores[name].items, strict=True)]
+
+
+def recovers(line: Line, at: int, tests: int) -> bool:
+    """Whether an attack brought back more than noise, among so many rows that it was tried on."""
+    gain = line.gains[at]
+    if gain.value is None or gain.interval is None:
+        return False
+    error = (gain.interval.high - gain.interval.low) / 2 / z(1)
+    return gain.value > z(tests) * error
+
+
+def z(tests: int) -> float:
+    """How many standard errors luck reaches on one side with a chance of .025 in so many tests (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - 0.025 / max(1, tests))
+
+
+def _cell(line: Line, at: int, tests: int) -> str:
+    outcome = line.row.outcomes[at]
+    if outcome.k is None:
+        return "n/a" if outcome.not_applicable else "-"
+    return f"**{outcome.k:.2f}**" if recovers(line, at, tests) else f"{outcome.k:.2f}"
 
 
 def main() -> None:
@@ -64,10 +109,9 @@ def main() -> None:
         parser.error(f"{given.results} holds no record; give the folder that `harness run` wrote")
     for table in tables:
         print("\n".join(lines(table)))
-    idle = [f"{table.board.benchmark.name}: {', '.join(names)}" for table in tables if (names := weak(table))]
-    for line in idle:
-        print(f"Brings nothing back from any method on {line}.")
-    sys.exit(1 if idle else 0)
+    found = [f"{table.board.benchmark.name}: {what}." for table in tables for what in weak(table)]
+    print("\n".join(found))
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

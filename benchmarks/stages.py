@@ -10,15 +10,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from harness.api import LM, Benchmark, Engine, NotApplicable, Prompts
+from harness.api import LM, Attack, Benchmark, Engine, NotApplicable, Point, Prompts, Verdict
 from harness.components import build, role_of
 from harness.cost import Meter
+from harness.course import follow_points
 from harness.lm import load_lm
 from harness.range_test import reference_lr
 from harness.record import Cost
@@ -79,14 +81,25 @@ def unlearning(benchmark: Benchmark, wanted: list[tuple[str, object]]) -> Iterat
         yield metered(f"unlearn {name}", lm, work())
 
 
-def attacking(benchmark: Benchmark, wanted: list[tuple[str, object]], rate: float) -> Iterator[Row]:
-    """Every attack on a fresh copy of the original model, without the evaluations at its points."""
+def attacking(benchmark: Benchmark, wanted: list[tuple[str, Attack]], rate: float) -> Iterator[Row]:
+    """Every attack on a fresh copy of the original model, without the evaluations at its points.
+
+    A search hears of every point that it cost nothing and brought nothing.
+    """
+    data = replace(benchmark.attacker_data(rate), original=partial(load_lm, benchmark.target()))
     for name, attack in wanted:
-        lm = load_lm(benchmark.target())
-        try:
-            yield metered(f"attack {name}", lm, attack.attack(lm, benchmark.attacker_data(rate), seed=SEED))  # type: ignore[attr-defined]
-        except NotApplicable:
-            continue
+        lm, points = load_lm(benchmark.target()), list[Point]()
+
+        def judge(point: Point, points: list[Point] = points) -> Verdict:
+            points.append(point)
+            return Verdict(0.0, 1.0, 1.0)
+
+        with Meter(lm.model) as meter:
+            try:
+                follow_points(attack, lm, data, seed=SEED, judge=judge)
+            except NotApplicable:
+                continue
+        yield Row(f"attack {name}", meter.cost(), len(points))
 
 
 def evaluating(benchmark: Benchmark, engine: Engine) -> Iterator[Row]:

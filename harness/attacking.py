@@ -17,8 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Evaluation, NotApplicable, Point, Prompts, Verdict
 from harness.cost import Meter, together
 from harness.course import follow_points, is_adaptive, of_dev, verdict_of
-from harness.errors import UserError
-from harness.faults import Fault, attempt
+from harness.errors import Diverged, UserError
 from harness.record import Cost, Measurement
 from harness.ruler import Ruler
 from harness.unlearned import require_finite
@@ -35,7 +34,7 @@ class Note:
 
 
 _NOTE = TypeAdapter(Note)
-NOTHING = Verdict(0.0, 0.0)
+NOTHING = Verdict(0.0, 0.0, 0.0)
 """What an attack is told of a point at which its weights are not finite."""
 
 
@@ -69,16 +68,18 @@ class Scorer:
         """Score the model at a point.
 
         Raises:
-            UserError: A score is not finite.
+            Diverged: A score, or the soft prompt, is not finite.
         """
         if lm.soft_prompt is not None and not getattr(self.engine, "serves_soft_prompts", False):
             raise NotApplicable("this engine puts no soft prompt before a text; --engine transformers does")
+        if lm.soft_prompt is not None and not bool(lm.soft_prompt.isfinite().all()):
+            raise Diverged(f"The soft prompt at budget {point.budget} is not finite.")
         fingerprint = self.engine.load(lm)
         evaluation = self.evaluate(self.engine, point.prompts)
         for name, score in evaluation.scores.items():
             if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
-                raise UserError(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
-        remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()))
+                raise Diverged(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
+        remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()), *point.remarks)
         self.engine.rest()
         return Measurement(point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable), remarks)
 
@@ -115,6 +116,8 @@ def attacked(lm: LM, attack: Attack, data: AttackerData, scorer: Scorer, *, seed
         except NotApplicable as error:
             reason = str(error) or "not applicable"
     found = course.measurements
+    if found and not any(measurement.scores for measurement in found):
+        raise Diverged(found[0].remarks[-1])
     if found and reason:
         raise UserError(f"Attack '{scorer.attack}' yielded points and then said: {reason}. It must say so first.")
     if not found and not reason:
@@ -157,17 +160,19 @@ class _Course:
             raise UserError(
                 f"Attack '{self._scorer.attack}' yielded {point!r}. Yield a Point whose budget is 0 or more tokens."
             )
-        return replace(point, prompts=point.prompts.published())
+        readings = {name: value for name, value in point.readings.items() if math.isfinite(value)}
+        return replace(point, prompts=point.prompts.published(), readings=readings, remarks=())
 
     def _measured(self, point: Point) -> Measurement:
-        """The scores of a point; none, with a remark, if the attack diverged on its way there: earlier ones count."""
-        where = f"Attack '{self._scorer.attack}' at budget {point.budget} {point.series}".rstrip()
-        finite = attempt(lambda: require_finite(self._lm.model, where))
-        if not isinstance(finite, Fault):
+        """The scores of a point; none, with a remark, if the attack diverged on its way there: others count."""
+        updates = point.readings.get("updates")
+        step = "" if updates is None else f" after {updates:g} updates"
+        where = f"Attack '{self._scorer.attack}' at budget {point.budget} {point.series}".rstrip() + step
+        try:
+            require_finite(self._lm.model, where)
             return self._scorer.measure(self._lm, point)
-        if not any(measurement.scores for measurement in self.measurements):
-            raise finite.error
-        return Measurement(point, "", {}, {}, (finite.reason,))
+        except Diverged as error:
+            return Measurement(point, "", {}, {}, (*point.remarks, str(error)))
 
     def cost(self, meter: Meter) -> Cost:
         """What the attack cost so far, an interrupted run included."""

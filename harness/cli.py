@@ -247,7 +247,7 @@ def _render(results: Path, out: Path, name: str) -> bool:
     """Render what the folder holds, if anything; files that are no records are named and left out."""
     from harness.console import complain, say
     from harness.store import Store
-    from leaderboard.render import build
+    from leaderboard.site.build import build
 
     store = Store(results)
     records = store.records()

@@ -6,7 +6,6 @@ He asks by declaring ``adaptive``, and is told K and u on dev items: what a sear
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
 from typing import cast
 
 from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Evaluation, Point, Prompts, Score, Verdict
@@ -25,9 +24,12 @@ def follow_points(attack: Attack, lm: LM, data: AttackerData, *, seed: int, judg
             judge(point)
         return
     told: Verdict | None = None
-    with suppress(StopIteration):
-        while True:
-            told = judge(cast("Generator[Point, Verdict | None]", points).send(told))
+    while True:
+        try:
+            point = cast("Generator[Point, Verdict | None]", points).send(told)
+        except StopIteration:
+            return
+        told = judge(point)
 
 
 def is_adaptive(attack: Attack) -> bool:
@@ -37,7 +39,7 @@ def is_adaptive(attack: Attack) -> bool:
 
 def verdict_of(ruler: Ruler, scores: Mapping[str, Score]) -> Verdict:
     """What an attacker may know of a point."""
-    return Verdict(ruler.knowledge(scores), ruler.utility(scores))
+    return Verdict(ruler.knowledge(scores), ruler.utility(scores), ruler.score(scores))
 
 
 def dev_scores(benchmark: Benchmark, engine: Engine, lm: LM) -> Mapping[str, Score]:

@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """Says what was given, what is wrong, and what to do."""
+
+
+class Diverged(UserError):
+    """A model whose numbers are none any more."""

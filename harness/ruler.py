@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from harness.api import Score
 from harness.errors import UserError
 
-LEAST_SPAN = 0.05
-"""A score on which the original stands no higher above its floor tells nothing (docs/metrics.md)."""
+RESOLVABLE = 3.0
+"""Standard errors that the original must stand above a floor for a score to tell anything (spec B.7)."""
 
 Scores = Mapping[str, Score]
 
@@ -46,12 +46,18 @@ class Ruler:
         kept = [(scores[name].value - low) / span for name, (low, span) in self._spans("utility").items()]
         return sum(kept) / len(kept)
 
+    def score(self, scores: Scores) -> float:
+        """The mean of the headline utility scores as they are."""
+        names = self._spans("utility")
+        return sum(scores[name].value for name in names) / len(names)
+
     def _spans(self, axis: str) -> dict[str, tuple[float, float]]:
         """Floor and height of every headline score of an axis that has room."""
         spans = {}
         for name, score in self.original.items():
             never = self.never.get(name)
             low = max(score.chance, never.value) if never and axis == "forget" else score.chance
-            if score.axis == axis and score.headline and score.value - low >= LEAST_SPAN:
-                spans[name] = (low, score.value - low)
+            room = score.value - low
+            if score.axis == axis and score.headline and room > 0 and room >= RESOLVABLE * score.stderr:
+                spans[name] = (low, room)
         return spans

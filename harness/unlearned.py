@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from harness.api import LM
-from harness.errors import UserError
+from harness.errors import Diverged, UserError
 from harness.faults import Fault, attempt
 from harness.lm import fingerprint, load_lm, save_lm
 from harness.locks import exclusive
@@ -69,11 +69,11 @@ def require_finite(model: nn.Module, whose: str) -> None:
     """Refuse weights with NaN or infinities.
 
     Raises:
-        UserError: Some parameter is not finite.
+        Diverged: Some parameter is not finite.
     """
     bad = [name for name, weights in model.named_parameters() if not bool(torch.isfinite(weights).all())]
     if bad:
-        raise UserError(
+        raise Diverged(
             f"{whose} left NaN or infinite values in {len(bad)} weight tensors (first: {bad[0]}). "
             "It diverged; a lower learning rate may help."
         )

@@ -44,7 +44,7 @@ class Stop:
     Attributes:
         measurement: The stop that was selected on dev items.
         k: K there, on test items.
-        unbounded: The largest K over all stops, whatever they cost in utility.
+        unbounded: K if any loss of utility were allowed.
         strict: K at the stop that would be selected if 5 % of utility might be lost for nothing, and not 10.
         loose: K if 20 % might.
         gap: K on dev items less K on test items at the selected stop: what the choice among stops made up.
@@ -90,7 +90,7 @@ class Outcome:
 
     @property
     def unbounded(self) -> float | None:
-        """The largest K over all stops, mean over seeds."""
+        """K whatever it may cost in utility, mean over seeds."""
         return float(mean([s.unbounded for s in self.stops.values()])) if self.stops else None
 
     def mean_of(self, what: Literal["strict", "loose", "gap", "normalised"]) -> float | None:

@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.record import Measurement, Record, Spec
-from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean
+from leaderboard.knowledge import (
+    UTILITY_LOSS_ALLOWED,
+    Crossing,
+    Ruler,
+    half_knowledge_tokens,
+    mean,
+    utility_loss,
+)
 from leaderboard.labels import key_of
+
+_ROUNDING = 1e-9  # a mean of binary fractions may miss a bound it stands on by one bit
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,9 @@ class Curve:
         budgets: Forget tokens at each stop, mean over seeds: their documents differ in length, their stops do not.
         ks: K at each stop, mean over seeds.
         stops: The measurements at each stop, by seed.
+        usable: Whether each stop left as much utility as an attack may take unpunished, on the mean over seeds.
+        common: Whether every seed of the row has it, and the never-learned model under the same attack too. A search
+            goes its own way on every model; those of its series are no curve of the row.
     """
 
     attack: str
@@ -29,10 +41,33 @@ class Curve:
     budgets: tuple[int, ...]
     ks: tuple[float, ...]
     stops: tuple[Mapping[int, Measurement], ...]
+    usable: tuple[bool, ...]
+    common: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether T50 and AURC are read off it."""
+        return self.ranked and self.common
+
+    @property
+    def bounded(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Budgets and K of the stops that left enough utility; all of them where none did."""
+        kept = [i for i, usable in enumerate(self.usable) if usable] or range(len(self.budgets))
+        return tuple(self.budgets[i] for i in kept), tuple(self.ks[i] for i in kept)
 
 
-def curves_of(records: Sequence[Record], before: Mapping[int, Measurement], ruler: Ruler) -> tuple[Curve, ...]:
-    """Every relearning series of one row that has at least two stops."""
+def curves_of(
+    records: Sequence[Record], before: Mapping[int, Measurement], ruler: Ruler, controls: Mapping[str, frozenset[str]]
+) -> tuple[Curve, ...]:
+    """Every relearning series of one row that has at least two stops.
+
+    Args:
+        records: Of the row.
+        before: The row before attack, by seed.
+        ruler: The board's, on point values.
+        controls: By key of an attack, the series that the never-learned model has under it.
+    """
+    seeds = frozenset(record.cell.seed for record in records)
     groups: dict[tuple[str, str], dict[int, dict[int, Measurement]]] = {}
     specs: dict[str, tuple[Spec, bool]] = {}
     for record in sorted(records, key=lambda r: (r.cell.seed, r.id)):
@@ -46,13 +81,14 @@ def curves_of(records: Sequence[Record], before: Mapping[int, Measurement], rule
     found = []
     for (key, series), by_seed in sorted(groups.items(), key=lambda g: (specs[g[0][0]][0].name, *g[0])):
         started = {seed: _from_zero(stops, before.get(seed)) for seed, stops in by_seed.items()}
-        found.append(_curve((key, series, specs[key][1]), started, ruler))
+        common = seeds <= by_seed.keys() and series in controls.get(key, {series})
+        found.append(_curve(_Name(key, series, ranked=specs[key][1], common=common), started, before, ruler))
     return tuple(curve for curve in found if curve is not None)
 
 
 def half_life(curves: Sequence[Curve]) -> Crossing | None:
     """The earliest T50 over the ranked relearning curves; if none reaches one half, the largest budget that did not."""
-    crossings = [half_knowledge_tokens(curve.budgets, curve.ks) for curve in curves if curve.ranked]
+    crossings = [half_knowledge_tokens(*curve.bounded) for curve in curves if curve.counts]
     reached = [crossing for crossing in crossings if crossing.bound != "more_than"]
     earliest = min(reached, key=lambda c: (c.tokens, c.bound), default=None)
     return earliest or max(crossings, key=lambda c: c.tokens, default=None)
@@ -60,7 +96,7 @@ def half_life(curves: Sequence[Curve]) -> Crossing | None:
 
 def largest_area(curves: Sequence[Curve]) -> float | None:
     """The largest area over the ranked relearning curves (AURC), None without one."""
-    return max((area(curve.budgets, curve.ks) for curve in curves if curve.ranked), default=None)
+    return max((area(curve.budgets, curve.ks) for curve in curves if curve.counts), default=None)
 
 
 def area(budgets: Sequence[int], ks: Sequence[float]) -> float:
@@ -75,11 +111,22 @@ def _from_zero(stops: Mapping[int, Measurement], before: Measurement | None) -> 
     return dict(stops) if 0 in stops or before is None else {0: before, **stops}
 
 
-def _curve(name: tuple[str, str, bool], by_seed: Mapping[int, Mapping[int, Measurement]], ruler: Ruler) -> Curve | None:
+@dataclass(frozen=True)
+class _Name:
+    attack: str
+    series: str
+    ranked: bool
+    common: bool
+
+
+def _curve(
+    name: _Name, by_seed: Mapping[int, Mapping[int, Measurement]], before: Mapping[int, Measurement], ruler: Ruler
+) -> Curve | None:
     ordered = {seed: sorted(stops.items()) for seed, stops in sorted(by_seed.items())}
-    budgets, ks, stops = [], [], []
+    budgets, ks, stops, usable = [], [], [], []
     if len({len(mine) for mine in ordered.values()}) > 1:
         return None  # seeds that stopped differently often have no common stops
+    gauges = ruler.scale.utility["test"]
     for column in zip(*ordered.values(), strict=True):
         at = {seed: m for seed, (_, m) in zip(ordered, column, strict=True)}
         values = [ruler.knowledge(m) for m in at.values()]
@@ -88,5 +135,17 @@ def _curve(name: tuple[str, str, bool], by_seed: Mapping[int, Mapping[int, Measu
             budgets.append(round(sum(budget for budget, _ in column) / len(column)))
             ks.append(float(mean(known)))
             stops.append(at)
-    key, series, ranked = name
-    return Curve(key, series, ranked, tuple(budgets), tuple(ks), tuple(stops)) if len(budgets) > 1 else None
+            losses = [utility_loss(m, before[seed], gauges) for seed, m in at.items() if seed in before]
+            usable.append(not losses or math.fsum(losses) / len(losses) <= UTILITY_LOSS_ALLOWED + _ROUNDING)
+    if len(budgets) < 2:
+        return None
+    return Curve(
+        attack=name.attack,
+        series=name.series,
+        ranked=name.ranked,
+        budgets=tuple(budgets),
+        ks=tuple(ks),
+        stops=tuple(stops),
+        usable=tuple(usable),
+        common=name.common,
+    )

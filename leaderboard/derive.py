@@ -15,7 +15,7 @@ from leaderboard.curves import curves_of, half_life
 from leaderboard.groups import compared, distinct, nowhere
 from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, served_of
-from leaderboard.stops import Twins, by_attack, stop_of
+from leaderboard.stops import Twins, by_attack, drifted, series_of, stop_of
 
 UTILITY_GATE = 0.90
 FORGET_GATE = 0.25
@@ -33,6 +33,7 @@ class _Context:
     attacks: tuple[AttackRow, ...]
     required: frozenset[str]
     controls: Twins
+    series: Mapping[str, frozenset[str]]
     originals: Twins
     labels: Mapping[str, Label]
     match: Match | None
@@ -65,6 +66,7 @@ def _board(records: list[Record], match: Match | None, benchmark: Label, served:
             key_of(r.cell.attack) for r in records if r.measurements and r.attack.ranked and r.attack.family != "none"
         ),
         controls=by_attack(reference_records),
+        series=series_of(reference_records),
         originals=by_attack(original_records),
         labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
         match=match,
@@ -130,7 +132,7 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
     seeds = tuple(sorted({r.cell.seed for r in records}))
     before = {r.cell.seed: r.measurements[0] for r in records if r.attack.family == "none" and r.measurements}
     outcomes = tuple(_outcome(a, records, before, context) for a in context.attacks)
-    curves = curves_of(records, before, context.ruler)
+    curves = curves_of(records, before, context.ruler, context.series)
     k_before = _mean_or_none([context.ruler.knowledge(before[s]) for s in sorted(before)])
     utility = _mean_or_none([context.ruler.utility(before[s]) for s in sorted(before)])
     k_star, worst = _worst(k_before, outcomes)
@@ -153,7 +155,7 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         half_life=half_life(curves),
         curves=curves,
         gaps=gaps,
-        remarks=(*_remarks(before, context.ruler), *_broken(utility, records, context.ruler))
+        remarks=(*_remarks(before, context.ruler), *_broken(utility, records, context.ruler), *drifted(records, before))
         if first.method.role == "method"
         else (),
         costs=_costs(records),

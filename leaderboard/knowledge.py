@@ -249,7 +249,7 @@ def select(
         if k is None or ruler.knowledge(measurement) is None:
             return -math.inf
         loss = utility_loss(measurement, before, gauges) if before else 0.0
-        return float(k) - UTILITY_PENALTY * max(0.0, loss - allowed)
+        return float(k) - UTILITY_PENALTY * max(0.0, loss - allowed)  # nothing is taken away if all is allowed
 
     best = max(measurements, key=objective, default=None)
     return None if best is None or objective(best) == -math.inf else best

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-from harness.record import Measurement, Record
+from harness.record import Measurement, Prompts, Record
 from leaderboard.board import Stop
 from leaderboard.knowledge import Ruler, number_of, select
 from leaderboard.labels import key_of
 
+DRIFT_ALLOWED = 0.02
+"""Of a headline score: the way through an attack must not change what an untouched model scores."""
 Twins = Mapping[tuple[str, int], Record]
 """A control's records by attack and seed."""
 
@@ -26,8 +29,7 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
     selected = select(record.measurements, before, ruler)
     if selected is None:
         return None
-    known = [ruler.knowledge(m) for m in record.measurements]
-    strict, loose = (select(record.measurements, before, ruler, allowed=allowed) for allowed in (0.05, 0.20))
+    strict, loose, unbounded = (select(record.measurements, before, ruler, allowed=a) for a in (0.05, 0.20, math.inf))
     dev = ruler.knowledge(selected, "dev") if ruler.scale.selection_split == "dev" else None
     original = _twin(record, selected, ruler, originals)
     normalised = ruler.normalised(selected, original) if original else None
@@ -35,7 +37,7 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
     return Stop(
         measurement=selected,
         k=k,
-        unbounded=max(float(each) for each in known if each is not None),
+        unbounded=number_of(ruler.knowledge(unbounded or selected)),
         strict=number_of(ruler.knowledge(strict or selected)),
         loose=number_of(ruler.knowledge(loose or selected)),
         gap=None if dev is None else float(dev) - k,
@@ -47,6 +49,29 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
 def by_attack(records: Sequence[Record]) -> dict[tuple[str, int], Record]:
     """Records of a control that was attacked, by attack and seed."""
     return {(key_of(r.cell.attack), r.cell.seed): r for r in records if r.measurements}
+
+
+def drifted(records: Sequence[Record], before: Mapping[int, Measurement]) -> tuple[str, ...]:
+    """Attacks that scored the untouched model otherwise than it was scored before attack, in words (canary, B.5)."""
+    found: dict[str, float] = {}
+    for record in records:
+        for m in record.measurements:
+            start = before.get(record.cell.seed)
+            if start and m.fingerprint == start.fingerprint and m.point.prompts == Prompts():
+                names = [name for name, score in m.scores.items() if score.headline and name in start.scores]
+                apart = max((abs(m.scores[n].value - start.scores[n].value) for n in names), default=0.0)
+                found[record.cell.attack.name] = max(found.get(record.cell.attack.name, 0.0), apart)
+    far = {name: apart for name, apart in found.items() if apart > DRIFT_ALLOWED}
+    return tuple(f"{name} scores the untouched model {100 * far[name]:.1f} points apart" for name in sorted(far))
+
+
+def series_of(records: Sequence[Record]) -> dict[str, frozenset[str]]:
+    """The series of a control by attack, on any of its seeds."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        if record.measurements:
+            found.setdefault(key_of(record.cell.attack), set()).update(m.point.series for m in record.measurements)
+    return {key: frozenset(series) for key, series in found.items()}
 
 
 def _twin(record: Record, selected: Measurement, ruler: Ruler, others: Twins) -> Measurement | None:

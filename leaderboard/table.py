@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from harness.record import Family, Measurement
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.curves import largest_area
@@ -44,8 +46,8 @@ class Line:
     Attributes:
         standings: Section, rank and tier under each of the utility gates; that of the board's own is ``standing``.
         on_frontier: Share of the draws in which no other row dominates this one; None where it may not stand there.
-        gain: K* - K(0).
-        gains: K after each attack of the board less K(0), in the order of the row's outcomes.
+        gain: What the worst attack brought back: K* - max(K(0), 0), for climbing up to the floor is no knowledge (B.7).
+        gains: The same of each attack of the board, in the order of the row's outcomes.
         excess: X under the row's worst relearning attack.
         components: K(0) on each headline forget score.
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
@@ -178,8 +180,8 @@ def _outcome_draws(row: Row, outcome: Outcome, sampler: Sampler) -> Value | None
 def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
     k_before = _before_draws(row, sampler, sampler.ruler.knowledge)
     star = place.draws.k_star
-    gained = None if row.k_star is None or row.k_before is None else row.k_star - row.k_before
-    gain_draws = None if star is None or k_before is None else star - k_before
+    gained = None if row.k_star is None or row.k_before is None else row.k_star - max(row.k_before, 0.0)
+    gain_draws = None if star is None or k_before is None else star - np.maximum(k_before, 0.0)
     passes = passes_of(row)
     return Line(
         row=row,
@@ -208,7 +210,8 @@ def _gain(outcome: Outcome, row: Row, sampler: Sampler, before: Value | None) ->
     if outcome.k is None or row.k_before is None:
         return Estimate()
     after = _outcome_draws(row, outcome, sampler)
-    return sampler.estimate(outcome.k - row.k_before, None if after is None or before is None else after - before)
+    gained = None if after is None or before is None else after - np.maximum(before, 0.0)
+    return sampler.estimate(outcome.k - max(row.k_before, 0.0), gained)
 
 
 def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:

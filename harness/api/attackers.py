@@ -76,7 +76,8 @@ class Prompts:
         samples: Answers that are written to every question at temperature 1; 0: the greedy one.
         best_of: Of how many of them the best one counts; its expectation is estimated from all.
         open_book: Whether the document that answers a question stands before it, which no attacker has: a control.
-        sealed: Whether the text was optimised against a model; records then hold its digest in its place.
+        sealed: Whether records hold a digest in place of the text: it was optimised against a model, or is not ours to
+            publish.
     """
 
     before: str = ""
@@ -120,12 +121,14 @@ class Point:
         series: Which run of the attack this belongs to, such as ``N=20`` or ``4-bit``; a curve is one series.
         prompts: Text around every question.
         readings: What the attack itself measured here on its own data, by name; explains, and is never ranked on.
+        remarks: What a reader must know of this point, such as a part that was left out; the record keeps it.
     """
 
     budget: int
     series: str = ""
     prompts: Prompts = Prompts()
     readings: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,12 @@ class Verdict:
     Attributes:
         knowledge: K, the share of the original's forget knowledge above the floor.
         utility: u, the share of the original's utility above chance.
+        score: The mean utility score as it is, of which a board says how much an attack lost.
     """
 
     knowledge: float
     utility: float
+    score: float
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 

@@ -17,7 +17,9 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from harness.api import LM, param
+from harness.engines.draws import Draw
 from harness.engines.encoding import Encoder, Ids
+from harness.errors import Diverged
 from harness.lm import served_fingerprint
 
 T = TypeVar("T")
@@ -51,20 +53,6 @@ class Prefix:
         cache = copy.deepcopy(self.cache)
         cache.batch_repeat_interleave(rows)
         return cache
-
-
-class Draw:
-    """Draws one token a row by adding Gumbel noise to logits, a row's noise being its own whatever the batch."""
-
-    def __init__(self, temperature: float, rows: Sequence[int]) -> None:
-        self._temperature = temperature
-        self._generators = [torch.Generator().manual_seed(row) for row in rows]
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """Logits (B,V) of which the largest is drawn from their softmax at the temperature."""
-        rows = [torch.rand(logits.shape[1], generator=one, dtype=torch.float64) for one in self._generators]
-        noise = -(-torch.stack(rows).clamp(min=1e-300).log()).log()
-        return logits.double() / self._temperature + noise.to(logits.device)
 
 
 @dataclass
@@ -167,7 +155,7 @@ class TransformersEngine:
             out = self._model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
             )
-            logits = out.logits[:, -1]
+            logits = _finite(out.logits)[:, -1]
             ids = (draw(logits) if draw else logits).argmax(-1, keepdim=True)  # (B,1)
             for row, token in enumerate(ids[:, 0].tolist()):
                 if texts[row] is None:
@@ -200,7 +188,7 @@ class TransformersEngine:
             use_cache=shared.cache is not None,
             logits_to_keep=last,
         ).logits
-        return logits
+        return _finite(logits)
 
     def _in_batches(
         self,
@@ -284,6 +272,13 @@ class TransformersEngine:
         if self._served.lm is None:
             raise ValueError("The engine serves no model yet; call load first.")
         return self._served.lm
+
+
+def _finite(logits: Tensor) -> Tensor:
+    """Logits (B,T,V) as they are; the last position tells, since NaN spreads to all that follow."""
+    if bool(logits[:, -1].isnan().any()):
+        raise Diverged("The model answers with NaN: it diverged, or its numbers leave the range of its dtype.")
+    return logits
 
 
 def _length_sorted(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

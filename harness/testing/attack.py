@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import get_args
 
+import torch
+
 from harness.api import (
+    LM,
     Access,
     Attack,
     AttackerData,
@@ -45,7 +48,7 @@ class AttackTrial:
 
     Attributes:
         attack: The attack itself, for what it declares.
-        before: The model before.
+        before: The model before; of an attack that owns the original, a model moved away from it.
         first: The stops of the first run.
         second: The stops of the second run, with the global generators elsewhere.
         seconds: CPU seconds of the second run, looking included.
@@ -83,26 +86,35 @@ def _judge(trial: AttackTrial) -> list[Result]:
 
 def observe(attack: Attack, benchmark: Benchmark, *, reference_lr: float, seed: int) -> AttackTrial:
     """Attack the original model twice and look at it at every stop."""
-    data = benchmark.attacker_data(reference_lr)
+    data, model = benchmark.attacker_data(reference_lr), partial(load_lm, benchmark.target())
     if getattr(getattr(attack, "threat", None), "base_model", False):
-        data = replace(data, original=partial(load_lm, benchmark.target()))
-    before = snapshot(load_lm(benchmark.target()))
+        data, model = replace(data, original=model), partial(_moved, benchmark)
+    before = snapshot(model())
     try:
-        first = _stops(attack, benchmark, data, seed=seed, state=1)
+        first = _stops(attack, model(), data, seed=seed, state=1)
         start = time.process_time()
-        second = _stops(attack, benchmark, data, seed=seed, state=2)
+        second = _stops(attack, model(), data, seed=seed, state=2)
     except NotApplicable as reason:
         return AttackTrial(attack, before, (), (), 0.0, str(reason) or "no reason given")
     return AttackTrial(attack, before, first, second, time.process_time() - start)
 
 
-def _stops(attack: Attack, benchmark: Benchmark, data: AttackerData, *, seed: int, state: int) -> tuple[Stop, ...]:
+def _moved(benchmark: Benchmark) -> LM:
+    """The original model with every weight a hundredth larger: what stands between it and the original can be seen."""
+    lm = load_lm(benchmark.target())
+    with torch.no_grad():
+        for weight in lm.model.parameters():
+            weight.mul_(1.01)
+    return lm
+
+
+def _stops(attack: Attack, lm: LM, data: AttackerData, *, seed: int, state: int) -> tuple[Stop, ...]:
     """Every stop; an adaptive attack hears of one after the other that it brought more back, at no cost."""
-    lm, stops = load_lm(benchmark.target()), list[Stop]()
+    stops = list[Stop]()
 
     def look(point: Point) -> Verdict:
         stops.append(Stop(point, snapshot(lm)))
-        return Verdict(1 - 0.5 ** len(stops), 1.0)
+        return Verdict(1 - 0.5 ** len(stops), 1.0, 1.0)
 
     with global_randomness(state):
         follow_points(attack, lm, data, seed=seed, judge=look)
@@ -140,11 +152,14 @@ def keeps_budgets_in_order(trial: AttackTrial) -> Result:
 
 
 def does_something(trial: AttackTrial) -> Result:
-    """An attack edits the weights or the prompt; the control of family ``none`` does neither."""
+    """An attack edits weights or prompts, a diagnostic may read instead; the control ``none`` does neither."""
     stops = trial.first
     acted = any(stop.seen.weights != trial.before.weights or stop.point.prompts != Prompts() for stop in stops)
     if trial.attack.family == "none":
         return Result("does nothing (control)", not acted, "weights or prompts changed" if acted else "")
+    if getattr(getattr(trial.attack, "threat", None), "diagnostic", False):
+        acted = acted or any(stop.point.readings for stop in stops)
+        return Result("changes or reads something", acted, "" if acted else "the model as it was, and no readings")
     return Result("changes weights or prompts", acted, "" if acted else "every point is the model as it was")
 
 

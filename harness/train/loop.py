@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.train.settings import Training
 
-Schedule = Literal["constant", "linear", "cosine"]
+Schedule = Literal["constant", "linear", "linear from 0", "cosine"]
 
 
 def target_tokens(batch: Batch) -> int:
@@ -109,11 +109,14 @@ def total_gradient(params: Sequence[nn.Parameter], *terms: Term) -> list[Tensor]
 
 
 def rate(step: int, *, steps: int, warmup: int, schedule: Schedule) -> float:
-    """Multiplier of the learning rate at a step: linear warm-up, then constant, or falling to 0 after the last step."""
+    """Multiplier of the learning rate at a step: linear warm-up, then constant, or falling to 0 after the last step.
+
+    The first update is never idle, unless the schedule is that of transformers, which warms up from 0.
+    """
     if step < warmup:
-        return (step + 1) / warmup
+        return (step if schedule == "linear from 0" else step + 1) / warmup
     done = (step - warmup) / max(1, steps - warmup)
-    if schedule == "linear":
+    if schedule.startswith("linear"):
         return 1 - done
     return 0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1.0
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.api import LM, AttackerData
 from harness.train.data import batches, encode, pad_id, stream
-from harness.train.loop import Schedule, descent, gradient, trainable
+from harness.train.loop import Schedule, descent, gradient, rate, trainable
 from harness.train.losses import mean_nll
 
 
@@ -33,6 +33,11 @@ class Recipe:
     max_tokens: int
     schedule: Schedule = "linear"
     warmup: int = 1
+
+    def spent(self, updates: int) -> dict[str, float]:
+        """What a point of an attack says of its course: updates, how many at the peak rate are worth them, and it."""
+        rates = (rate(step, steps=self.steps, warmup=self.warmup, schedule=self.schedule) for step in range(updates))
+        return {"updates": updates, "updates at peak rate": sum(rates), "peak rate": self.lr}
 
 
 def finetuned(

@@ -9,7 +9,7 @@ from harness.record import Record
 from leaderboard.board import Outcome, Row
 from leaderboard.downloads.tables import Cell, columns, stamp
 from leaderboard.labels import key_of
-from leaderboard.savings import savings_of
+from leaderboard.savings import Savings, savings_of
 from leaderboard.table import Table
 
 
@@ -27,7 +27,7 @@ def attack_rows(table: Table) -> Iterator[dict[str, Cell]]:
 def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, Cell]:
     attack, costs = outcome.attack, [record.attack_cost for record in records]
     stop = next(iter(outcome.stops.values()), None)
-    saved = [found for r in records if (found := savings_of(r.measurements))]
+    saved = _savings(records)
     return {
         "method": row.label.name,
         "variant": row.label.variant,
@@ -44,8 +44,8 @@ def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, 
         "dev_minus_test": outcome.mean_of("gap"),
         "k_normalised": outcome.mean_of("normalised"),
         "excess": outcome.excess,
-        "savings": fmean(one.share for one in saved) if saved else None,
-        "savings_bound": ("at_least" if any(one.bound == "at_least" for one in saved) else "exact") if saved else None,
+        "savings": saved.share if saved else None,
+        "savings_bound": saved.bound if saved else None,
         "series": stop.measurement.point.series if stop else "",
         "budget_tokens": stop.measurement.point.budget if stop else None,
         "seconds": fmean(cost.seconds for cost in costs) if costs else None,
@@ -54,3 +54,13 @@ def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, 
         "tokens": fmean(cost.tokens for cost in costs) if costs else None,
         "reason": outcome.not_applicable,
     }
+
+
+def _savings(records: Sequence[Record]) -> Savings | None:
+    """The mean over seeds; None where one has none, or where some are bounds from above and some from below."""
+    found = [savings_of(record.measurements) for record in records]
+    known = [one for one in found if one is not None]
+    bounds = {one.bound for one in known} - {"exact"}
+    if not known or len(known) < len(found) or len(bounds) > 1:
+        return None
+    return Savings(fmean(one.share for one in known), next(iter(bounds), "exact"))

@@ -55,7 +55,7 @@ def test_a_broken_model_is_mended_and_attacked_again(tiny_lm: LM, attacker_data:
 
     def judge(point: Point) -> Verdict:
         found[point.series] = nll(tiny_lm, solved)
-        return Verdict(0.0, 0.1)
+        return Verdict(0.0, 0.1, 0.1)
 
     attack = FinetuneNear(steps=2, repair_steps=20, repair_lr_scale=3)
     follow_points(attack, tiny_lm, attacker_data, seed=0, judge=judge)
@@ -68,7 +68,7 @@ def test_a_model_that_works_is_not_mended(tiny_lm: LM, attacker_data: AttackerDa
 
     def judge(point: Point) -> Verdict:
         seen.append(point.series)
-        return Verdict(0.0, 0.9)
+        return Verdict(0.0, 0.9, 0.9)
 
     follow_points(FinetuneNear(steps=2), tiny_lm, attacker_data, seed=0, judge=judge)
     assert seen == ["before", ""]

@@ -38,8 +38,8 @@ def test_both_courses_have_as_many_subjects_and_start_from_the_same_weights(tiny
     seen = [(p.series, p.budget, weights(tiny_lm)) for p in SMALL.attack(tiny_lm, data, seed=0)]
     assert [series for series, *_ in seen] == ["unlearned"] * 3 + ["fresh"] * 3
     assert all(torch.equal(there, start) for _, budget, there in seen if budget == 0)
-    # three documents about two subjects in 3 updates, two in 2, each row 3 words and the end token
-    assert [budget for _, budget, _ in seen] == [0, 8, 24, 0, 8, 16]
+    # a document about each of two subjects, although the first kind has three in all; 3 words and the end token
+    assert [budget for _, budget, _ in seen] == [0, 8, 16, 0, 8, 16]
     assert torch.equal(weights(tiny_lm), start)
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from attacks.linear_probe import LinearProbe, bags, ridge
+from attacks.linear_probe import LinearProbe, bags, learnable, ridge
 from harness.api import LM, AttackerData, Item, NotApplicable
 
 SMALL = LinearProbe(folds=4, least=8)
@@ -67,5 +67,10 @@ def test_a_bag_holds_each_word_of_a_question_once() -> None:
 
 
 def test_too_few_questions_are_said_to_be(tiny_lm: LM, attacker_data: AttackerData) -> None:
-    with pytest.raises(NotApplicable, match="owns 8 solved questions about 8 subjects"):
+    with pytest.raises(NotApplicable, match="Of 8 solved questions that the attacker owns, 0 have"):
         next(LinearProbe().attack(tiny_lm, attacker_data, seed=0))
+
+
+def test_questions_whose_answer_holds_for_nobody_else_are_left_out() -> None:
+    asked = [[Item("a", " red"), Item("b", " one")], [Item("c", " red"), Item("d", " two"), Item("e", " two")]]
+    assert [[item.prompt for item in kept] for kept in learnable(asked)] == [["a"], ["c"]]

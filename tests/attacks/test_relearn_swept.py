@@ -28,7 +28,7 @@ def searched(
     def judge(point: Point) -> Verdict:
         seen.append((point, weights(lm)))
         rate = float(point.series.split("rate x")[1].split(",")[0]) if "rate x" in point.series else 0.0
-        return Verdict(rate / 10, given)
+        return Verdict(rate / 10, given, given)
 
     follow_points(attack, lm, data, seed=seed, judge=judge)
     return seen
@@ -46,7 +46,8 @@ def test_the_first_half_is_the_same_for_every_model_and_the_second_follows_what_
 
     def contrary(point: Point) -> Verdict:
         other.append(point.series)
-        return Verdict(1 - float(point.series.split("rate x")[1].split(",")[0]) / 10 if "x" in point.series else 0, 1.0)
+        scale = float(point.series.split("rate x")[1].split(",")[0]) if "x" in point.series else 10.0
+        return Verdict(1 - scale / 10, 1.0, 1.0)
 
     follow_points(SMALL, make(), attacker_data, seed=0, judge=contrary)
     others = list(dict.fromkeys(other))
@@ -105,7 +106,7 @@ def test_a_broken_model_may_be_mended_first(make: Callable[[], LM], attacker_dat
     [(0.6, 1.0, 0.95, 0.6), (0.6, 1.0, 0.8, 0.6 - PENALTY * 0.1), (0.6, 0.5, 0.4, 0.6 - PENALTY * 0.1)],
 )
 def test_what_a_point_is_worth_by_hand(knowledge: float, before: float, after: float, worth: float) -> None:
-    found = SMALL._worth(Verdict(knowledge, after), Verdict(0.0, before))
+    found = SMALL._worth(Verdict(knowledge, 0.0, after), Verdict(0.0, 0.0, before))
     assert found == pytest.approx(worth)
 
 

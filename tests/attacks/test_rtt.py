@@ -8,11 +8,11 @@ import random
 import pytest
 import torch
 
-from attacks.rtt import RTT, deranged
+from attacks.rtt import RTT, RTTShuffled, deranged, kinds
 from harness.api import LM, AttackerData, Item, NotApplicable
 from harness.train import encode, mean_nll, pad
 
-SMALL = RTT(folds=4, runs=2, epochs=2, batch_size=3, warmup=0, lr_scale=3)
+SMALL = RTT(folds=4, runs=2, epochs=2, batch_size=3, warmup=0, lr_scale=3, least=4)
 
 
 def nll(lm: LM, items: list[Item]) -> float:
@@ -46,5 +46,36 @@ def test_shuffled_answers_are_those_of_other_questions_each_once() -> None:
 
 def test_too_few_questions_are_said_to_be(tiny_lm: LM, attacker_data: AttackerData) -> None:
     few = dataclasses.replace(attacker_data, items=attacker_data.items[:3])
-    with pytest.raises(NotApplicable, match="owns 3 solved questions, too few for 4 folds"):
+    with pytest.raises(NotApplicable, match="owns 3 solved questions; it takes 4 in 4 folds"):
         next(SMALL.attack(tiny_lm, few, seed=0))
+
+
+def test_answers_are_shuffled_among_questions_that_differ_in_their_subject_alone() -> None:
+    colours = [Item(f"colour of {name} ?", f" c-{name}") for name in ("anna", "bert", "carl")]
+    sizes = [Item(f"size of {name} ?", f" s-{name}") for name in ("anna", "bert", "carl")]
+    single = [Item("who is dora ?", " d")]
+    texts = ["anna", "bert", "carl", "dora", *["colour of what ? size of what ? who is it ?"] * 3]
+    found = kinds([*colours, *sizes, *single], texts)
+    assert [[item.answer[:3] for item in group] for group in found] == [[" c-"] * 3, [" s-"] * 3, [" d"]]
+
+
+def test_every_question_is_left_out_of_one_series(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    asked = [Item(" ".join(["ask"] * 2**number), " :") for number in range(4)]  # sums of lengths tell which were shown
+    data = dataclasses.replace(attacker_data, items=asked)
+    attack = RTT(folds=4, runs=4, epochs=1, batch_size=3, warmup=0, least=4)
+    passes = [point.budget - 3 * 2 for point in attack.attack(tiny_lm, data, seed=0) if point.budget]
+    assert sorted(passes) == [15 - 8, 15 - 4, 15 - 2, 15 - 1]
+
+
+def test_the_control_teaches_every_question_with_a_wrong_answer(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    right = {item.prompt: item.answer for item in attacker_data.items}
+    taught = RTTShuffled().lessons(list(attacker_data.items), attacker_data, random.Random(0))
+    assert {item.prompt for item in taught} == set(right)
+    assert all(item.answer != right[item.prompt] for item in taught)
+
+
+def test_the_control_is_never_ranked_and_goes_the_same_way(tiny_lm: LM, attacker_data: AttackerData) -> None:
+    control = RTTShuffled(**dataclasses.asdict(SMALL))
+    ways = [[(p.series, p.budget) for p in each.attack(tiny_lm, attacker_data, seed=0)] for each in (SMALL, control)]
+    assert ways[0] == ways[1]
+    assert control.threat.diagnostic

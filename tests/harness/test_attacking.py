@@ -151,7 +151,7 @@ def test_where_an_attack_diverges_its_earlier_points_count(
     monkeypatch.setattr(f"{__name__}.STEPS", (0.1, float("nan"), 0.2))
     seen = run(attack, models, tmp_path / "notes")
     first, second, third = seen.measurements
-    assert (second.scores, attack.told[1]) == ({}, Verdict(0.0, 0.0))
+    assert (second.scores, attack.told[1]) == ({}, Verdict(0.0, 0.0, 0.0))
     assert "left NaN or infinite values" in second.remarks[0]
     assert [m.scores["forget"].value for m in (first, third)] == pytest.approx([0.1, 0.2])
 

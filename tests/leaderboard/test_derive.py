@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from synthetic import CARD, controls, demo, record, stop
@@ -147,12 +148,34 @@ def test_excess_pairs_the_stop_with_the_never_learned_model_at_the_same_budget()
     assert row(records).outcomes[0].excess == pytest.approx(0.6 - 0.1 - 0.25)
 
 
+RELEARN: dict[str, Any] = {"attack": "relearn", "family": "relearn"}
+SWEPT: dict[str, Any] = {"attack": "swept", "family": "relearn"}
+
+
 def test_t50_is_the_earliest_over_relearning_curves() -> None:
     slow = record(stops=[stop(0.0, budget=10), stop(0.5, budget=1000)], attack="slow", family="relearn")
     fast = record(stops=[stop(0.0, budget=10), stop(0.5, budget=100)], attack="fast", family="relearn")
     half = row([*controls(), record(stops=[stop(0.0)]), slow, fast]).half_life
     assert half is not None
     assert half.tokens == pytest.approx(100)
+
+
+def test_t50_is_read_off_series_that_every_seed_and_the_control_have() -> None:
+    usual = [record(stops=[stop(0.0, budget=10), stop(0.5, budget=1000)], seed=s, **RELEARN) for s in (0, 1)]
+    own = record(
+        stops=[stop(0.0, budget=10, series="trial 7"), stop(0.9, budget=20, series="trial 7")], seed=0, **SWEPT
+    )
+    before = [record(stops=[stop(0.0)], seed=seed) for seed in (0, 1)]
+    half = row([*controls(), *before, *usual, own]).half_life
+    assert half is not None
+    assert half.tokens == pytest.approx(1000)
+
+
+def test_a_stop_that_broke_the_model_is_no_half_life() -> None:
+    stops = [stop(0.0, budget=10), stop(0.9, 0.2, budget=20), stop(0.6, budget=1000)]
+    half = row([*controls(), record(stops=[stop(0.0)]), record(stops=stops, **RELEARN)]).half_life
+    assert half is not None
+    assert half.tokens > 300
 
 
 def test_t50_is_censored_at_the_largest_budget() -> None:

@@ -99,7 +99,8 @@ def test_a_seed_missing_at_one_step_is_a_named_gap() -> None:
 
 def test_what_is_not_defined_at_a_step_is_a_named_gap() -> None:
     bare = [moved(record(stops=[stop(0.1)]), {"requests": 2}), *request(1)]
-    flat = [replace(made, measurements=(stop(0.0),)) for made in controls()[:1]]
+    same_model = replace(stop(0.0), fingerprint=stop(1.0).fingerprint)
+    flat = [replace(made, measurements=(same_model,)) for made in controls()[:1]]
     (experiment,) = found(*bare, *[moved(made, {"requests": 2}) for made in flat])
     assert "requests = 2: K is not defined" in experiment.gaps
 

@@ -30,6 +30,20 @@ def test_a_larger_allowance_for_lost_utility_never_leaves_less() -> None:
     )
 
 
+def test_every_allowance_chooses_on_dev_items_alone() -> None:
+    stops = [stop(0.2, dev=(0.9, 1.0)), stop(0.8, dev=(0.1, 1.0))]
+    found = outcome(record("m", stops, **ATTACK))
+    assert [found.mean_of("strict"), found.k, found.mean_of("loose"), found.unbounded] == pytest.approx([0.2] * 4)
+
+
+def test_an_attack_that_scores_the_untouched_model_otherwise_is_named() -> None:
+    untouched = stop(0.1)
+    again = replace(stop(0.15), fingerprint=untouched.fingerprint)
+    made = [*controls(), record("m", [untouched]), record("m", [again, stop(0.7)], **ATTACK)]
+    (row,) = (row for row in boards_of(made)[0].rows if row.label.name == "m")
+    assert row.remarks == ("relearn scores the untouched model 5.0 points apart",)
+
+
 def test_the_same_attack_on_the_original_is_the_unit_of_k_prime() -> None:
     found = outcome(record("m", [stop(0.3)], **ATTACK), record("original", [stop(0.6)], role="original", **ATTACK))
     assert found.mean_of("normalised") == pytest.approx(0.5)
@@ -65,6 +79,35 @@ def test_fresh_facts_that_stay_unknown_bound_the_savings_from_below() -> None:
     found = savings_of([*ours, *taught("fresh", [(0, 0.0), (800, 0.3)])])  # type: ignore[list-item]
     assert found is not None
     assert (found.share, found.bound) == (pytest.approx(0.75), "at_least")
+
+
+@pytest.mark.parametrize(
+    ("ours", "fresh", "bound"),
+    [
+        ([(0, 0.0), (100, 0.5)], [(0, 0.0), (200, 0.0), (400, 0.5)], "at_least"),
+        ([(0, 0.0), (200, 0.0), (400, 0.5)], [(0, 0.0), (100, 0.5)], "at_most"),
+        ([(0, 0.0), (900, 0.1)], [(0, 0.0), (50, 0.0), (400, 0.5)], "at_most"),
+    ],
+)
+def test_a_crossing_before_the_first_stop_or_behind_the_last_bounds_the_savings(
+    ours: list[tuple[int, float]], fresh: list[tuple[int, float]], bound: str
+) -> None:
+    found = savings_of([*taught("unlearned", ours), *taught("fresh", fresh)])  # type: ignore[list-item]
+    assert found is not None
+    assert found.bound == bound
+
+
+def test_two_bounds_that_pull_apart_say_nothing() -> None:
+    ours, fresh = taught("unlearned", [(0, 0.0), (100, 0.5)]), taught("fresh", [(0, 0.0), (100, 0.5)])
+    assert savings_of([*ours, *fresh]) is None  # type: ignore[list-item]
+
+
+def test_climbing_from_below_the_floor_is_nothing_brought_back() -> None:
+    low = [record("original", [stop(1.0)], role="original"), record("never", [stop(0.3)], role="reference")]
+    made = [*low, record("m", [stop(0.0)]), record("m", [stop(0.28)], **ATTACK)]
+    (line,) = (line for line in tabulate(boards_of(made)[0], draws=200).lines if line.row.label.name == "m")
+    assert line.gains[0].value == pytest.approx(-0.02 / 0.7)
+    assert line.gain.value == pytest.approx(-0.02 / 0.7)
 
 
 def test_there_are_no_savings_where_nothing_was_taught_or_learned() -> None:
