@@ -3,7 +3,7 @@
     harness run --methods all --seeds 3 --results results/local
     python benchmarks/recovered.py results/local
 
-Prints, per benchmark, K after every attack; in bold where what it brought back is more than noise: the paired
+Prints, per benchmark, what every attack takes, and K after it; in bold where what it brought back is more than noise: the paired
 difference to K before attack (or to the floor, where that is lower) exceeds zero by its standard error times what a
 chance of .025 takes, shared among all methods of the board, so that not even one bold cell is likely by luck.
 Exits with 1 if a ranked attack brings nothing back from any method, or if a control does not hold.
@@ -25,6 +25,7 @@ from leaderboard.table import Line, Table, tabulate
 
 CONTROL = "rtt_shuffled"
 FINEST = "8-bit"
+SEARCH, RANDOM = "gcg", "random L="
 
 
 def lines(table: Table) -> Iterator[str]:
@@ -54,7 +55,39 @@ def weak(table: Table) -> Iterator[str]:
             yield f"{attack.label.text} brings nothing back from any method"
         if attack.label.name == CONTROL and hit:
             yield f"{attack.label.text}, which teaches wrong answers, brings something back from {', '.join(hit)}"
+        if attack.label.name == SEARCH and not transfers(table, at):
+            yield f"{attack.label.text} finds nothing that asks unseen questions better than a random text of its length"
     yield from (f"8 bits change {change}" for change in rounded(table))
+
+
+def transfers(table: Table, at: int) -> bool:
+    """Whether what was found brings more back on test items than the random text that was scored before the search."""
+    ahead: list[float] = []
+    for line in methods_of(table):
+        found = line.row.outcomes[at].stops
+        for record in table.board.records:
+            start = next((m for m in record.measurements if m.point.series.startswith(RANDOM)), None)
+            mine = record.cell.method == line.row.spec and record.cell.attack == line.row.outcomes[at].attack.spec
+            if mine and start and record.cell.seed in found:
+                stop = found[record.cell.seed].measurement
+                ahead += [
+                    stop.scores[gauge.name].value - start.scores[gauge.name].value
+                    for gauge in table.board.scale.forget["test"]
+                    if gauge.name in stop.scores and gauge.name in start.scores
+                ]
+    return len(ahead) > 1 and fmean(ahead) > z(1) * stdev(ahead) / len(ahead) ** 0.5
+
+
+def seconds(table: Table) -> Iterator[str]:
+    """What every attack takes, in Markdown: the mean over all models, without scoring."""
+    yield "| attack | s | forwards | backwards |\n|---|---|---|---|"
+    for attack in table.board.attacks:
+        costs = [r.attack_cost for r in table.board.records if r.cell.attack == attack.spec and r.measurements]
+        if costs:
+            means = (fmean(cost.forwards for cost in costs), fmean(cost.backwards for cost in costs))
+            spent = fmean(cost.seconds for cost in costs)
+            yield f"| {attack.label.text} | {spent:.1f} | {means[0]:.0f} | {means[1]:.0f} |"
+    yield ""
 
 
 def rounded(table: Table) -> Iterator[str]:
@@ -108,7 +141,7 @@ def main() -> None:
     if not tables:
         parser.error(f"{given.results} holds no record; give the folder that `harness run` wrote")
     for table in tables:
-        print("\n".join(lines(table)))
+        print("\n".join([*lines(table), *seconds(table)]))
     found = [f"{table.board.benchmark.name}: {what}." for table in tables for what in weak(table)]
     print("\n".join(found))
     sys.exit(1 if found else 0)
