@@ -3,9 +3,9 @@
     harness run --methods all --seeds 3 --results results/local
     python benchmarks/recovered.py results/local
 
-Prints, per benchmark, what every attack takes, and K after it; in bold where what it brought back is more than noise: the paired
-difference to K before attack (or to the floor, where that is lower) exceeds zero by its standard error times what a
-chance of .025 takes, shared among all methods of the board, so that not even one bold cell is likely by luck.
+Prints, per benchmark, what every attack takes, and K after it; in bold where what it brought back is more than noise:
+the paired difference to K before attack (or to the floor, where that is lower) exceeds zero by its standard error times
+what a chance of .025 takes, shared among all methods of the board, so that not even one bold cell is likely by luck.
 Exits with 1 if a ranked attack brings nothing back from any method, or if a control does not hold.
 """
 
@@ -56,7 +56,7 @@ def weak(table: Table) -> Iterator[str]:
         if attack.label.name == CONTROL and hit:
             yield f"{attack.label.text}, which teaches wrong answers, brings something back from {', '.join(hit)}"
         if attack.label.name == SEARCH and not transfers(table, at):
-            yield f"{attack.label.text} finds nothing that asks unseen questions better than a random text of its length"
+            yield f"{attack.label.text} finds nothing that does more for unseen questions than a random text"
     yield from (f"8 bits change {change}" for change in rounded(table))
 
 
