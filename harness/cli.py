@@ -247,6 +247,7 @@ def _render(results: Path, out: Path, name: str) -> bool:
     """Render what the folder holds, if anything; files that are no records are named and left out."""
     from harness.console import complain, say
     from harness.store import Store
+    from leaderboard.collection import Collection
     from leaderboard.site.build import build
 
     store = Store(results)
@@ -258,7 +259,7 @@ def _render(results: Path, out: Path, name: str) -> bool:
         complain(f"No finished cell in {results}, so there is nothing to render. `harness run` writes them there.")
         return False
     try:
-        say(f"Leaderboard: {build(records, out, problems=problems)}")
+        say(f"Leaderboard: {build(Collection(records, tuple(problems)), out)}")
     except OSError as error:
         raise UserError(
             f"{name} {out} cannot be written: {error.strerror}. The records in {results} are kept; render them with "

@@ -82,6 +82,11 @@ class Line:
         """Its rank under the board's own gate."""
         return self.standings[GATES.index(UTILITY_GATE)].rank
 
+    @property
+    def tier(self) -> int | None:
+        """Its tier under the board's own gate."""
+        return self.standings[GATES.index(UTILITY_GATE)].tier
+
 
 @dataclass(frozen=True)
 class Table:

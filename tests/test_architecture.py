@@ -19,7 +19,7 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 ALLOWED = {
     "methods": ("harness.api", "harness.train"),
     "attacks": ("harness.api", "harness.train"),
-    "leaderboard": ("harness.record", "leaderboard"),
+    "leaderboard": ("harness.record", "harness.archive", "leaderboard"),
     "harness": ("harness",),
 }
 COMPOSITION_ROOT = "harness.cli"  # the one module that may import leaderboard, and heavy modules inside its commands

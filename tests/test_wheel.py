@@ -53,7 +53,7 @@ def command(installed: Path, *arguments: str, cwd: Path) -> subprocess.Completed
         "harness/benchmarks/pocket/muse/reference/model.safetensors",
         "harness/benchmarks/pocket/wmdp/corpora/forget.jsonl",
         "harness/benchmarks/lm_eval_tasks/_wmdp_bio_robust_template_yaml",
-        "leaderboard/site/templates/page.html.j2",
+        "leaderboard/site/templates/board.html.j2",
         "leaderboard/site/assets/app.css",
     ],
 )

@@ -13,7 +13,7 @@ from leaderboard.savings import Savings, savings_of
 from leaderboard.table import Table
 
 
-def attack_rows(table: Table) -> Iterator[dict[str, Cell]]:
+def attack_rows(table: Table, ids: Mapping[str, str]) -> Iterator[dict[str, Cell]]:
     """One row per method and attack in the order of the page, means over seeds, None where nothing was measured."""
     records: dict[tuple[str, str], list[Record]] = {}
     for record in table.board.records:
@@ -21,7 +21,7 @@ def attack_rows(table: Table) -> Iterator[dict[str, Cell]]:
     for line in table.lines:
         for outcome, gain in zip(line.row.outcomes, line.gains, strict=True):
             mine = records.get((line.row.key, outcome.attack.key), ())
-            yield {**stamp(table), **_row(line.row, outcome, mine), **columns("gain", gain)}
+            yield {"entry": ids[line.row.key], **stamp(table), **_row(line.row, outcome, mine), **columns("gain", gain)}
 
 
 def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, Cell]:

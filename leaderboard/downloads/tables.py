@@ -17,6 +17,8 @@ from leaderboard.experiments import Experiment
 from leaderboard.labels import parameters
 from leaderboard.remarks import metric_gaps, remarks_of
 from leaderboard.sampling import Estimate
+from leaderboard.standings import GATES
+from leaderboard.stats import Rank
 from leaderboard.table import Table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -38,9 +40,14 @@ def _stem(board: Board) -> str:
     return f"{name}-{board.card.scale}-scale"
 
 
-def summary_rows(table: Table) -> list[dict[str, Cell]]:
-    """The table with full precision, in the order of the page; shares are 0..1, None where nothing was measured."""
-    return [_summary(table, i) for i in range(len(table.lines))]
+def summary_rows(table: Table, ids: Mapping[str, str]) -> list[dict[str, Cell]]:
+    """The table with full precision, in the order of the page; shares are 0..1, None where nothing was measured.
+
+    Args:
+        table: The board.
+        ids: By key of the row, the entry's id.
+    """
+    return [{"entry": ids[line.row.key], **_summary(table, i)} for i, line in enumerate(table.lines)]
 
 
 def _summary(table: Table, index: int) -> dict[str, Cell]:
@@ -76,6 +83,10 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         **columns("k_before", line.k_before),
         **columns("utility", line.utility),
         **families,
+        "tier": line.tier,
+        "on_frontier": line.on_frontier,
+        "aurc": line.aurc,
+        **{f"rank_gate_{100 * gate:g}": _rank_words(at.rank) for gate, at in zip(GATES, line.standings, strict=True)},
         "t50_tokens": row.half_life.tokens if row.half_life else None,
         "t50_bound": row.half_life.bound if row.half_life else None,
         **columns("excess_relearn", line.excess),
@@ -98,6 +109,10 @@ def _summary(table: Table, index: int) -> dict[str, Cell]:
         "visible_share": cost.visible_share if cost else None,
         "parameters": "; ".join(f"{name}={value}" for name, value in parameters(row.spec).items()),
     }
+
+
+def _rank_words(rank: Rank | None) -> str | None:
+    return f"{rank.low}-{rank.high}" if rank else None
 
 
 def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
@@ -176,7 +191,7 @@ def to_csv(rows: list[dict[str, Cell]]) -> str:
     return out.getvalue()
 
 
-def to_json(table: Table) -> str:
+def to_json(table: Table, ids: Mapping[str, str]) -> str:
     """JSON text of the table; gaps are null."""
     board = table.board
     content: Mapping[str, object] = {
@@ -185,6 +200,7 @@ def to_json(table: Table) -> str:
         "model": board.card.model,
         "draws": table.draws,
         "detectable_difference": table.detectable,
+        "cost_unit": table.unit,
         "engine": board.served,
         "match": asdict(board.match) if board.match else None,
         "unmatched": [{"method": method, "reason": reason} for method, reason in board.unmatched],
@@ -192,7 +208,7 @@ def to_json(table: Table) -> str:
         "not_applicable": [{"metric": name, "reason": reason} for name, reason in metric_gaps(board)],
         "unusable_scores": dict(board.scale.unusable),
         "remarks": [asdict(remark) for remark in remarks_of(board)],
-        "rows": summary_rows(table),
+        "rows": summary_rows(table, ids),
     }
     return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
 

@@ -24,16 +24,9 @@ SECTION_TITLES: dict[Section, str] = {
     "not_unlearned": "Not unlearned (K(0) > 25 %)",
     "incomplete": "Incomplete: K* is a lower bound",
 }
-SECTION_WORDS: dict[Section, str] = {
-    "reference": "control",
-    "ranked": "ranked",
-    "below_utility": "below the utility gate",
-    "not_unlearned": "not unlearned",
-    "incomplete": "incomplete",
-}
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "nearest to the never-learned"}
 _UNDEFINED_TITLE = "Not ranked: K is not defined here"
-_FIXED_COLUMNS = 10
+_FIXED_COLUMNS = 14
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,18 @@ class BoardPage:
     def columns(self) -> int:
         """Columns of the main table."""
         fixed = _FIXED_COLUMNS + (self.board.match is not None)
-        return fixed + len(self.table.families) + 2 * self.relearns + len(self.leaks)
+        return fixed + len(self.table.families) + 4 * self.relearns + len(self.leaks)
+
+    @property
+    def optional(self) -> tuple[tuple[str, str], ...]:
+        """Groups of columns that are hidden until asked for: their key and what they hold."""
+        relearning = (("or", "Relearning curve, excess, AURC"),) if self.relearns else ()
+        return (("og", "Gain"), *relearning, ("oc", "Seconds and memory"))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families of the methods, to filter by."""
+        return tuple(sorted({row.card.family for row in self.board.rows if row.card.role == "method"}))
 
     @property
     def matched(self) -> str:
@@ -217,7 +221,7 @@ def page_of(table: Table) -> BoardPage:
     for line in table.lines:
         grouped[line.row.section].append((line, strip(line)))
     titles = SECTION_TITLES if table.board.has_knowledge else SECTION_TITLES | {"incomplete": _UNDEFINED_TITLE}
-    sections = tuple((s, titles[s], tuple(grouped[s])) for s in SECTIONS if grouped[s])
+    sections = tuple((s, titles[s], tuple(grouped[s])) for s in SECTIONS)
     return BoardPage(
         slug=slug(table),
         table=table,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from leaderboard.board import Board
 from leaderboard.experiments import Experiment
-from leaderboard.downloads.tables import experiment_slug, slug
+from leaderboard.downloads.tables import experiment_slug
+from leaderboard.site.addresses import board_address
 from leaderboard.site.step_panels import StepPanels, step_panels
 
 
@@ -31,9 +32,9 @@ class ExperimentPage:
 
     @property
     def links(self) -> tuple[tuple[int, str], ...]:
-        """Step and anchor of every board."""
+        """Step and address of every board."""
         pairs = zip(self.experiment.steps, self.experiment.boards, strict=True)
-        return tuple((step, slug(table)) for step, table in pairs if table is not None)
+        return tuple((step, board_address(table.board)) for step, table in pairs if table is not None)
 
 
 def experiment_page_of(experiment: Experiment) -> ExperimentPage:

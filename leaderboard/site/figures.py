@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.derive import UTILITY_GATE
+from leaderboard.site.addresses import entry_id
 from leaderboard.site.spelling import percent
 from leaderboard.sampling import Estimate
 from leaderboard.table import Line, Table, may_lead
@@ -74,6 +75,7 @@ class Shot:
     """One row of the scatter: hollow before attack at y0, filled after the worst attack at y1."""
 
     name: str
+    entry: str
     x: float
     y0: float
     y1: float
@@ -145,7 +147,7 @@ def scatter(table: Table) -> Scatter | None:
     high = min(max(1.03, math.ceil((max(utilities) + 0.01) * 50) / 50), 1.3)
     x = Axis(min(max(low, UTILITY_SHOWN_FROM[0]), UTILITY_SHOWN_FROM[1]), high, 70, SCATTER_WIDTH - LABEL_MARGIN)
     y = Axis(*KNOWLEDGE_RANGE, SCATTER_HEIGHT - 46, 14)
-    shots = tuple(_shot(n, x, y) for n in lines)
+    shots = tuple(_shot(n, x, y, entry_id(table.board, n.row)) for n in lines)
     compared = [n for n in lines if may_lead(n.row)]
     steps = range(math.ceil(x.low * 20), math.floor(x.high * 20) + 1)
     return Scatter(
@@ -161,11 +163,12 @@ def scatter(table: Table) -> Scatter | None:
     )
 
 
-def _shot(line: Line, x: Axis, y: Axis) -> Shot:
+def _shot(line: Line, x: Axis, y: Axis, entry: str) -> Shot:
     utility, before, worst = _value(line.utility), _value(line.k_before), _value(line.k_star)
     removed = f"knowledge removed {percent(1 - before)} before attack, {percent(1 - worst)} after the worst"
     return Shot(
         name=line.row.label.text,
+        entry=entry,
         x=x.place(utility),
         y0=y.place(1 - before),
         y1=y.place(1 - worst),

@@ -1,4 +1,4 @@
-"""Geometry of relearning curves as small multiples: one panel per row, all on the same axes, the others as ghosts."""
+"""Geometry of relearning curves as small multiples on common axes: one series over all rows, or one row in all series."""
 
 from __future__ import annotations
 
@@ -18,19 +18,25 @@ _Pair = tuple[Curve, tuple[Interval | None, ...]]
 
 @dataclass(frozen=True)
 class Panel:
-    """One row's curve over everybody's; paths are SVG path data, empty where there is nothing to draw."""
+    """One curve beside that of the never-learned model; paths are SVG path data, empty where nothing is to be drawn."""
 
     name: str
     section: str
     line: str
     dots: tuple[tuple[float, float], ...]
     band: str
+    control: str
+    control_band: str
     words: str
 
 
 @dataclass(frozen=True)
 class Panels:
-    """One relearning series of one attack over all rows."""
+    """Curves on common axes, those of the other panels behind each.
+
+    Attributes:
+        attack: Of the series; empty if the panels are of several.
+    """
 
     attack: str
     series: str
@@ -39,45 +45,82 @@ class Panels:
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     ghosts: tuple[str, ...]
-    control: str
-    control_band: str
     panels: tuple[Panel, ...]
+
+    @property
+    def control(self) -> bool:
+        """Whether the never-learned model stands in some panel."""
+        return any(panel.control for panel in self.panels)
 
 
 def small_multiples(table: Table) -> tuple[Panels, ...]:
-    """A set of panels for every relearning series that is a curve, the one with most stops first."""
+    """Panels for every relearning series that is a curve of several rows, the one with most stops first."""
     methods = [line.row for line in table.lines if line.row.card.role == "method"]
-    stops = {
-        (c.attack, c.series): (-len(c.budgets), -c.budgets[-1])
-        for row in methods
-        for c in row.curves
-        if len(c.budgets) > 2
-    }
+    owners: dict[tuple[str, str], list[Curve]] = {}
+    for row in methods:
+        for curve in row.curves:
+            if len(curve.budgets) > 2:
+                owners.setdefault((curve.attack, curve.series), []).append(curve)
+    drawn = {which: curves for which, curves in owners.items() if len(curves) > 1 or len(methods) == 1}
     names = {a.key: a.label.text for a in table.board.attacks}
-    ordered = sorted(stops, key=lambda which: (*stops[which], names[which[0]], which[1]))
-    return tuple(_panels(table, names[which[0]], which) for which in ordered)
+    longest = {which: max((len(c.budgets), c.budgets[-1]) for c in curves) for which, curves in drawn.items()}
+    ordered = sorted(drawn, key=lambda w: (-longest[w][0], -longest[w][1], names[w[0]], w[1]))
+    return tuple(_over_rows(table, names[which[0]], which) for which in ordered)
 
 
-def _panels(table: Table, attack: str, which: tuple[str, str]) -> Panels:
+def of_row(table: Table, line: Line) -> Panels | None:
+    """One panel for every relearning series of a row that is a curve; None without one."""
+    names = {a.key: a.label.text for a in table.board.attacks}
+    pairs = [(c, bands) for c, bands in zip(line.row.curves, line.bands, strict=True) if len(c.budgets) > 2]
+    if not pairs:
+        return None
+    x, y = _axes([curve for curve, _ in pairs])
+    panels = []
+    for curve, bands in pairs:
+        control = _control(table, (curve.attack, curve.series))
+        title = ", ".join(part for part in (names[curve.attack], curve.series) if part)
+        panels.append(_panel(_Named(title, ""), (curve, bands), control, x, y))
+    return Panels("", "", x, y, _token_ticks(x, [c for c, _ in pairs]), _y_ticks(y), (), tuple(panels))
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    section: str
+
+
+def _over_rows(table: Table, attack: str, which: tuple[str, str]) -> Panels:
     drawn = [(line, pair) for line in table.lines if (pair := _curve(line, which)) is not None]
     curves = [curve for _, (curve, _) in drawn]
-    x = _token_axis(curves)
-    low = min(0.0, *(min(c.ks) for c in curves))
-    high = max(1.0, *(max(c.ks) for c in curves))
-    y = Axis(max(low, -0.4) - 0.1, min(high, 1.5) + 0.1, PANEL_HEIGHT - 26, 8)
-    controls = [pair for line, pair in drawn if line.row.card.role == "reference"]
+    x, y = _axes(curves)
+    control = _control(table, which)
+    methods = [(line, pair) for line, pair in drawn if line.row.card.role == "method"]
     return Panels(
         attack=attack,
         series=which[1],
         x=x,
         y=y,
         x_ticks=_token_ticks(x, curves),
-        y_ticks=tuple((y.place(v), f"{100 * v:g}") for v in (0.0, 0.5, 1.0)),
-        ghosts=tuple(_path(curve, x, y) for line, (curve, _) in drawn if line.row.card.role == "method"),
-        control=_path(controls[0][0], x, y) if controls else "",
-        control_band=_band(controls[0], x, y) if controls else "",
-        panels=tuple(_panel(line, pair, x, y) for line, pair in drawn if line.row.card.role == "method"),
+        y_ticks=_y_ticks(y),
+        ghosts=tuple(_path(curve, x, y) for _, (curve, _) in methods),
+        panels=tuple(_panel(_Named(n.row.label.text, n.row.section), pair, control, x, y) for n, pair in methods),
     )
+
+
+def _axes(curves: Sequence[Curve]) -> tuple[Axis, Axis]:
+    low = min(0.0, *(min(c.ks) for c in curves))
+    high = max(1.0, *(max(c.ks) for c in curves))
+    return _token_axis(curves), Axis(max(low, -0.4) - 0.1, min(high, 1.5) + 0.1, PANEL_HEIGHT - 26, 8)
+
+
+def _y_ticks(y: Axis) -> tuple[tuple[float, str], ...]:
+    return tuple((y.place(v), f"{100 * v:g}") for v in (0.0, 0.5, 1.0))
+
+
+def _control(table: Table, which: tuple[str, str]) -> _Pair | None:
+    """The same series of the never-learned model."""
+    lines = [line for line in table.lines if line.row.card.role == "reference"]
+    return next((pair for line in lines if (pair := _curve(line, which)) is not None), None)
 
 
 def _curve(line: Line, which: tuple[str, str]) -> _Pair | None:
@@ -85,17 +128,19 @@ def _curve(line: Line, which: tuple[str, str]) -> _Pair | None:
     return next(((c, bands) for c, bands in pairs if (c.attack, c.series) == which), None)
 
 
-def _panel(line: Line, pair: _Pair, x: Axis, y: Axis) -> Panel:
+def _panel(named: _Named, pair: _Pair, control: _Pair | None, x: Axis, y: Axis) -> Panel:
     curve = pair[0]
     words = (
         f"K from {percent(curve.ks[0])} to {percent(curve.ks[-1])} over {number(curve.budgets[-1], 0)} forget tokens"
     )
     return Panel(
-        name=line.row.label.text,
-        section=line.row.section,
+        name=named.name,
+        section=named.section,
         line=_path(curve, x, y),
         dots=tuple((_at(x, b), y.place(k)) for b, k in zip(curve.budgets, curve.ks, strict=True)),
         band=_band(pair, x, y),
+        control=_path(control[0], x, y) if control else "",
+        control_band=_band(control, x, y) if control else "",
         words=words,
     )
 
@@ -139,3 +184,15 @@ def _short(tokens: int) -> str:
 def _at(x: Axis, tokens: float) -> float:
     """Coordinate of a budget; zero, which has no logarithm, stands at the start of the axis."""
     return x.place(math.log(tokens)) if tokens > 0 else x.start
+
+
+def spark(line: Line) -> str:
+    """SVG path of the row's longest common relearning curve, 96 by 24, K from 0 to 1 held on it; empty without one."""
+    common = [c for c in line.row.curves if c.counts and len(c.budgets) > 2] or [c for c in line.row.curves if c.counts]
+    if not common:
+        return ""
+    curve = max(common, key=lambda c: (len(c.budgets), c.budgets[-1], c.series))
+    x = Axis(0, math.log2(1 + curve.budgets[-1]) or 1, 1, 95)
+    y = Axis(0.0, 1.0, 23, 1)
+    points = zip(curve.budgets, curve.ks, strict=True)
+    return "M" + "L".join(f"{x.place(math.log2(1 + b)):g} {y.place(k):g}" for b, k in points)

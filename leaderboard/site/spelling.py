@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from leaderboard.knowledge import Crossing
 from leaderboard.sampling import Estimate
+from leaderboard.stats import Rank
 from leaderboard.table import Line
 
 MINUS = "\N{MINUS SIGN}"
@@ -38,10 +39,14 @@ def spread(estimate: Estimate) -> str:
 
 def rank(line: Line) -> str:
     """Rank interval of a ranked row, a dash for all others."""
-    if line.rank is None:
+    return rank_words(line.rank)
+
+
+def rank_words(found: Rank | None) -> str:
+    """A rank interval, a dash where there is none."""
+    if found is None:
         return NOTHING
-    low, high = line.rank.low, line.rank.high
-    return str(low) if low == high else f"{low}{NOTHING}{high}"
+    return str(found.low) if found.low == found.high else f"{found.low}{NOTHING}{found.high}"
 
 
 def tokens(crossing: Crossing | None) -> str:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sites import everything, site
 from synthetic import controls, moved, record, stop
 
 from harness.cell import Value
 from harness.record import Measurement, Record, Spec
 from leaderboard.derive import boards_of
 from leaderboard.experiments import Course, Experiment, experiments_of
-from leaderboard.site.build import build
 from leaderboard.site.step_panels import step_panels
 from leaderboard.table import tabulate
 
@@ -151,13 +151,13 @@ def test_controls_alone_have_no_figure() -> None:
 
 
 def test_the_page_carries_the_experiment_under_the_notice_of_its_boards(tmp_path: Path) -> None:
-    text = build(three_requests(), tmp_path).read_text()
-    section = text[text.index("Sustainability: <bdi>Toy</bdi>", text.index("<main")) :]
-    assert "not results on real models. Only a toy." in section[:600]
+    (page,) = (site(three_requests(), tmp_path) / "x").iterdir()
+    assert "Sustainability: <bdi>Toy</bdi>" in page.read_text()
+    assert "not results on real models. Only a toy." in page.read_text()
 
 
 def test_the_data_of_an_experiment_hold_gaps_as_empty_cells(tmp_path: Path) -> None:
-    build([r for r in three_requests() if r.cell.benchmark.params["requests"] != 2], tmp_path)
+    site([r for r in three_requests() if r.cell.benchmark.params["requests"] != 2], tmp_path)
     (path,) = (tmp_path / "data").glob("*sustainability*.csv")
     rows = [row for row in csv.DictReader(path.open()) if row["method"] == "alpha"]
     assert [row["utility"] for row in rows] == ["0.9", "", "0.7"]
@@ -168,6 +168,6 @@ def test_hostile_names_are_printed_and_not_obeyed(tmp_path: Path) -> None:
     hostile = "<img src=x>&{{7*7}}"
     card = replace(controls()[0].benchmark, title=hostile, notice=hostile)
     made = [m for k in (1, 3) for m in request(k, record(hostile, [stop(0.1)], seed=k), mode=hostile)]
-    text = build([replace(r, benchmark=card) for r in made], tmp_path).read_text()
+    text = everything([replace(r, benchmark=card) for r in made], tmp_path)
     assert "<img" not in text
     assert "&lt;img src=x&gt;&amp;{{7*7}} at requests = 1" in text

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
+from sites import data, everything
 from synthetic import controls, record, stop
 
 from harness.record import Record
 from leaderboard.derive import boards_of
 from leaderboard.remarks import Remark, metric_gaps, remarks_of
-from leaderboard.site.build import build
 
 EMPTY = "3 of 100 generations were empty."
 
@@ -61,14 +60,13 @@ def test_one_stop_is_enough_for_a_remark_to_count() -> None:
 
 
 def test_remarks_stand_escaped_on_the_page_and_whole_in_the_data(tmp_path: Path) -> None:
-    text = build([*controls(), remarked(record(stops=[stop(0.1)]), "<b>odd</b>")], tmp_path).read_text()
-    (path,) = (tmp_path / "data").glob("*.json")
+    text = everything([*controls(), remarked(record(stops=[stop(0.1)]), "<b>odd</b>")], tmp_path)
     assert text.count("&lt;b&gt;odd&lt;/b&gt;") == 1
-    assert json.loads(path.read_text())["remarks"] == [{"text": "<b>odd</b>", "concerns": "alpha"}]
+    assert data(tmp_path)["remarks"] == [{"text": "<b>odd</b>", "concerns": "alpha"}]
 
 
 def test_a_board_without_remarks_has_no_such_section(tmp_path: Path) -> None:
-    assert "<summary>Remarks" not in build(controls(), tmp_path).read_text()
+    assert "<summary>Remarks" not in everything(controls(), tmp_path)
 
 
 def test_a_reason_given_at_every_stop_is_one_gap() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sites import board, data, everything
 from synthetic import controls, record, stop
 
 from harness.record import BenchmarkCard, Measurement, Record, Score
 from leaderboard.board import Board
 from leaderboard.derive import boards_of
 from leaderboard.site.board_page import BoardPage, page_of
-from leaderboard.site.build import build
 from leaderboard.table import tabulate
 
 SMALL = BenchmarkCard("MUSE-News", "slice", "a small model", "A small model.")
@@ -63,25 +62,24 @@ def test_a_board_without_k_claims_no_lower_bound_and_no_selection() -> None:
 
 
 def test_a_board_without_k_renders_and_exports_its_reasons(tmp_path: Path) -> None:
-    text = build(flat(), tmp_path).read_text()
-    (path,) = (tmp_path / "data").glob("*.json")
+    text = everything(flat(), tmp_path)
     assert "n/d" in text
-    assert json.loads(path.read_text())["unusable_scores"]["qa"].startswith("no dynamic range")
+    assert data(tmp_path)["unusable_scores"]["qa"].startswith("no dynamic range")
 
 
 def test_a_small_model_on_real_records_is_said_beside_the_title_and_in_every_file(tmp_path: Path) -> None:
-    text = build(flat(), tmp_path).read_text()
-    assert '<bdi>MUSE-News</bdi> <span class="scale">small model</span></h2>' in text
-    for path in (tmp_path / "data").iterdir():
+    text = everything(flat(), tmp_path)
+    assert '<bdi>MUSE-News</bdi> <span class="scale">small model</span></h1>' in text
+    for path in (tmp_path / "data").glob("toy-*"):
         assert "slice-scale" in path.name
         assert "not results of the models this benchmark is published for" in path.read_text()
 
 
 def test_a_full_board_carries_neither_stamp_nor_tag(tmp_path: Path) -> None:
     full = BenchmarkCard("MUSE-News", "full", "a 7B model", "")
-    text = build([replace(r, benchmark=full) for r in controls()], tmp_path).read_text()
+    text = everything([replace(r, benchmark=full) for r in controls()], tmp_path)
     assert 'class="scale"' not in text
-    assert 'class="banner"' not in text
+    assert 'class="banner"' not in board(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +137,7 @@ def test_a_diagnostic_marked_as_headline_moves_neither_k_nor_u() -> None:
 
 
 def test_a_board_without_diagnostics_does_not_explain_them(tmp_path: Path) -> None:
-    assert "Diagnostics explain" not in build(controls(), tmp_path).read_text()
+    assert "Diagnostics explain" not in everything(controls(), tmp_path)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -149,5 +147,5 @@ def test_relearning_curves_speak_of_the_never_learned_model_only_where_it_was_at
     curve = [stop(0.1, budget=0), stop(0.2, budget=100), stop(0.6, budget=1_000)]
     under = controls({"relearn": ("relearn", curve)}) if known else controls()[:1]
     attacked = record(stops=curve, attack="relearn", family="relearn")
-    text = build([*under, record(stops=[stop(0.1)]), attacked], tmp_path).read_text()
-    assert ("What lies above the never-learned curve" in text) is known
+    text = everything([*under, record(stops=[stop(0.1)]), attacked], tmp_path)
+    assert ("what lies above was hidden rather than re-taught" in text) is known

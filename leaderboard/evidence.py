@@ -1,0 +1,119 @@
+"""How far a row can be trusted: read off what lies in the collection, never typed by anybody.
+
+self-reported    handed in, but its files do not check
+files checked    schema, ids and hashes hold, and totals equal the mean of their items
+re-scored        some of its cells were measured again by the maintainers and agree, but not all
+reproduced       every cell of a seed was measured again and agrees
+first-party      the maintainers' own, not measured a second time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.record import Measurement, Record, Score
+from leaderboard.collection import Collection, Submission
+
+Status = Literal["self-reported", "files checked", "first-party", "re-scored", "reproduced"]
+STATUSES: tuple[Status, ...] = ("self-reported", "files checked", "first-party", "re-scored", "reproduced")
+TOLERANCE = 0.02
+ERRORS = 3.0
+"""A score agrees if it differs by no more than this, or by no more than so many standard errors of the difference."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What stands behind one row.
+
+    Attributes:
+        agree: Cells that were measured again and agree.
+        differ: Cells that were measured again and do not, each with what differs.
+        submission: Who handed it in; None for the maintainers' own.
+        preview: Whether the row stands here only for its author to look at.
+    """
+
+    status: Status
+    cells: int
+    agree: int
+    differ: tuple[str, ...]
+    submission: Submission | None
+    preview: bool
+    date: str
+
+
+class Witnesses:
+    """Everything in a collection that speaks for or against a row."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._submission = {key: one for one in collection.submissions for key in one.records}
+        self._rerun = {record.id: record for record in collection.rerun}
+        self._preview = collection.preview
+
+    def evidence(self, records: Sequence[Record]) -> Evidence:
+        """What stands behind the records of one row."""
+        submission = next((self._submission[r.id] for r in records if r.id in self._submission), None)
+        again = [(r, self._rerun[r.id]) for r in records if r.id in self._rerun]
+        differ = tuple(f"{_name(one)}: {what}" for one, other in again for what in differences(one, other))
+        bad = {one.id for one, other in again if any(differences(one, other))}
+        agree = [one for one, _ in again if one.id not in bad]
+        return Evidence(
+            status=self._status(records, submission, agree, bad),
+            cells=len(records),
+            agree=len(agree),
+            differ=differ,
+            submission=submission,
+            preview=any(record.id in self._preview for record in records),
+            date=max(record.provenance.started for record in records)[:10],
+        )
+
+    def _status(
+        self, records: Sequence[Record], submission: Submission | None, agree: Sequence[Record], bad: set[str]
+    ) -> Status:
+        if submission and submission.problems:
+            return "self-reported"
+        again = {record.id for record in agree}
+        whole = any(all(r.id in again for r in seed) for seed in _by_seed(records).values())
+        if whole and not bad:
+            return "reproduced"
+        if agree and not bad:
+            return "re-scored"
+        return "files checked" if submission else "first-party"
+
+
+def differences(one: Record, other: Record) -> Iterable[str]:
+    """In which headline scores of common stops two records of one cell differ by more than noise, in words.
+
+    Stops of one alone are no difference: a search goes on from what it found, and that differs between machines.
+    """
+    stops = {_place(m): m for m in other.measurements}
+    common = [(m, stops[_place(m)]) for m in one.measurements if _place(m) in stops]
+    if not common and (one.measurements or other.measurements):
+        yield "they have no stop in common"
+    for m, again in common:
+        for name, score in _headline(m).items():
+            rival = _headline(again).get(name)
+            if rival is None:
+                yield f"{name} is missing when measured again"
+            elif abs(score.value - rival.value) > max(TOLERANCE, ERRORS * (score.stderr**2 + rival.stderr**2) ** 0.5):
+                yield f"{name} is {score.value:.3f}, and {rival.value:.3f} when measured again"
+
+
+def _headline(measurement: Measurement) -> Mapping[str, Score]:
+    return {name: score for name, score in measurement.scores.items() if score.headline and score.split == "test"}
+
+
+def _place(measurement: Measurement) -> tuple[str, int]:
+    return measurement.point.series, measurement.point.budget
+
+
+def _name(record: Record) -> str:
+    return f"{record.cell.attack.name}, seed {record.cell.seed}"
+
+
+def _by_seed(records: Sequence[Record]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.cell.seed, []).append(record)
+    return found

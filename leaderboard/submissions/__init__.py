@@ -1,0 +1,1 @@
+"""What others hand in: its form, its checks, and how it is packed."""
