@@ -5,9 +5,9 @@
 
 Both are run in turn in one process, on the pocket model, at equal batch, length, dtype and device. A step's time is the
 median of its run; the ratio is that of the fastest runs of each, since whatever else a machine does only adds. Theory
-counts a backward pass as two forwards (spec: methods section 0), so GradDiff's 2F+2B are 6; where a method's passes are
-not all over one batch of documents, it is what was counted. A method that takes over 15 % more than that is flagged.
-Of methods whose steps are unequal the whole run is divided by its updates.
+counts a backward pass as two forwards (spec: methods section 0), so GradDiff's 2F+2B are 6; it takes every text to be
+as long as a document, which pairs and prompts are not. A method that takes over 15 % more, in time or in passes counted
+by the token, is flagged. Of methods whose steps are unequal the whole run is divided by its updates.
 """
 
 from __future__ import annotations
@@ -62,13 +62,18 @@ THEORY: Mapping[str, float] = {
     "npo_ilu": 12,  # 4F+4B: an unbiased square needs two auxiliary batches (the spec counts one)
     "stableun": 12,  # 4F+4B for the family that climbs
     "rmu": 3.5,  # half of the layers: 2F+2B+1F0 of them
+    "circuit_breakers": 8 * 3 / 4,  # 2F+2B+2F0 of three layers of four
+    "rmu_lat": 8 * 2 * 3 / 4 + 3.5,  # 8 steps of an attack, each 2F+2B, per 4 updates of RMU
+    "elm": 13,  # 3F+3B+4F0; ours has no consistency term, but its prompts are twice as long as these documents
+    "idk": 6,  # 2F+2B; ours also reads retained answers, and pairs are short
+    "dpo": 9,  # 3F+3B; likewise
+    "tar_lite": (8 + 8 / 4 + 1) * 3 + 1,  # 8 steps of the adversary, every fourth tampered with; the retain terms, 1F0
+    "repselect": 2 * 2 * 3 / 16 + 2,  # two epochs of two batches, and 1F+1F0 of retain text at each of 16 steps
     "task_vector": 3,
     "whp": 3,
     "sham": 3,
 }
-"""Passes per step in units of one forward of one batch."""
-OTHERS = ("circuit_breakers", "rmu_lat", "elm", "idk", "dpo", "tar_lite", "repselect")
-"""Parts of the model, prompts, pairs, attacks inside a step: their theory is what was counted."""
+"""Passes per step in units of one forward of one batch, at the pocket settings."""
 
 
 def cost_of(name: str) -> Cost:
@@ -113,8 +118,8 @@ def row(name: str, rounds: int) -> list[str]:
     fastest = min(time_of(name, mine) for _, mine in pairs)
     ratio = fastest / min(base.step_seconds for base, _ in pairs)
     counted = passes(name, cost, yardstick)
-    theory = THEORY.get(name, counted)
-    flag = "over" if ratio > ALLOWED * theory / GRADDIFF else ""
+    theory = THEORY[name]
+    flag = "over" if max(GRADDIFF * ratio, counted) > ALLOWED * theory else ""
     return [
         name,
         f"{1e3 * fastest:.0f}",
@@ -150,7 +155,7 @@ def main() -> None:
     disable_progress_bar()
     torch.set_num_threads(1)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    for name in given.method or (*THEORY, *OTHERS):
+    for name in given.method or THEORY:
         print(f"| {' | '.join(row(name, given.rounds))} |", flush=True)
 
 

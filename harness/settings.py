@@ -36,7 +36,7 @@ def setting_of(kind: Kind, spelt: str, *, benchmark: str | None = None, tuned: P
     Args:
         kind: What it is.
         spelt: Its installed name, or ``name@setting`` with one of :data:`SETTINGS`; a plain name takes the first that
-            there is.
+            there is, and where nothing is published ``name@published`` stands for the defaults, under their name.
         benchmark: Name under which settings are looked up; None for the defaults.
         tuned: Folder of tuned settings (``<benchmark>/<method>.json``) that go before those that ship.
 
@@ -63,6 +63,8 @@ def setting_of(kind: Kind, spelt: str, *, benchmark: str | None = None, tuned: P
             f"{kind} '{name}' has no {wanted} setting for {benchmark}.{found_by} `harness show {kind} {name}` prints "
             "those that there are."
         )
+    if wanted == "published" and published is None:
+        wanted = "default"
     chosen = next(setting for setting in SETTINGS if setting == wanted or (not wanted and found[setting] is not None))
     return Setting(chosen, found[chosen] or {})
 

@@ -79,4 +79,5 @@ class CEU(Balanced):
             return without_the_true_token(*target_logits(lm.model, batch))
 
         with trained(lm, self, seed=seed) as params:
-            weigh(params, data, self, forget=denied, retain=retain_loss(lm.model, self.retain))
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
+            weigh(params, data, self, forget=denied, retain=kept)

@@ -21,6 +21,7 @@ from harness.train import (
     SMALL_BUDGET,
     Balanced,
     Batch,
+    Frozen,
     blocks,
     frozen,
     maps_of,
@@ -89,17 +90,19 @@ class ELM(Balanced):
         """Descend on ``forget_weight * CE(novice target, forget) + retain_weight * L(retain)``."""
         data = sides(lm, corpora, self, seed=seed)
         with trained(lm, self, seed=seed, only=maps_of(lm.model, blocks(lm.model, self.train_layers))) as params:
-            weigh(params, data, self, forget=self.erasure(lm, corpora), retain=retain_loss(lm.model, self.retain))
+            original = frozen(lm.model)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight, reference=original)
+            weigh(params, data, self, forget=self.erasure(lm, corpora, original), retain=kept)
 
-    def erasure(self, lm: LM, corpora: Corpora) -> Callable[[Batch], Tensor]:
-        """Loss of a batch against the target that today's weights set; three more forward passes per batch."""
+    def erasure(self, lm: LM, corpora: Corpora, original: Frozen) -> Callable[[Batch], Tensor]:
+        """Loss of a batch against the target that the original sets; three more forward passes per batch."""
         if corpora.personas is None:
             raise ValueError("ELM needs the prompts of an expert and of a novice; this benchmark gives none.")
         expert, novice = (
             lm.tokenizer(prompt, add_special_tokens=False)["input_ids"]
             for prompt in (corpora.personas.expert, corpora.personas.novice)
         )
-        bos, original = lm.tokenizer.bos_token_id, frozen(lm.model)
+        bos = lm.tokenizer.bos_token_id
 
         def wanted(model: PreTrainedModel, batch: Batch) -> Tensor:
             plain = target_logits(model, batch)[0]

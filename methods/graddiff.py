@@ -74,5 +74,5 @@ class GradDiff(Balanced):
                 data,
                 self,
                 forget=lambda batch: -mean_nll(lm.model, batch),
-                retain=retain_loss(lm.model, self.retain),
+                retain=retain_loss(lm.model, self.retain, weight=self.retain_weight),
             )

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, param
+from harness.api import LM, Corpora, Fidelity, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -47,6 +47,25 @@ SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from the pocket setting and not tuned on them;
 documents are cut to 512 tokens. Full-size models have the defaults or a benchmark's own preset."""
 
+UNDO_SOURCE = (
+    "Gemma-2-2B, 90 updates of 40 texts of 256 tokens, weights that add to 1 (2506.06278; "
+    "AddieFoote/distillation-robustify-unlearning@bdfe271 run_unlearn_wmdp.py: there the rate falls along a cosine and "
+    "retain texts are half the domain's, half WikiText)"
+)
+UNDO: Mapping[str, object] = {
+    "lr": 2e-5,
+    "loss": "uniform",
+    "steps": 90,
+    "batch_size": 40,
+    "retain_batch_size": 40,
+    "max_tokens": 256,
+    "retain": "kl",
+}
+BIO = Published(
+    f"{UNDO_SOURCE}; a retain weight of 0.1 was run too", {**UNDO, "forget_weight": 0.7, "retain_weight": 0.3}
+)
+CYBER = Published(UNDO_SOURCE, {**UNDO, "forget_weight": 0.8, "retain_weight": 0.2})
+
 
 @dataclass(frozen=True)
 class MaxEnt(Balanced):
@@ -62,6 +81,7 @@ class MaxEnt(Balanced):
     citation: ClassVar[str] = "2410.08109"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     search: ClassVar[tuple[str, ...]] = ("lr", "forget_weight")
+    published: ClassVar[Mapping[str, Published]] = {"wmdp-bio": BIO, "wmdp-cyber": CYBER}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
@@ -78,4 +98,5 @@ class MaxEnt(Balanced):
             return peak(target_logits(lm.model, batch)[0])
 
         with trained(lm, self, seed=seed) as params:
-            weigh(params, data, self, forget=peaked, retain=retain_loss(lm.model, self.retain))
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
+            weigh(params, data, self, forget=peaked, retain=kept)

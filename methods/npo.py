@@ -87,4 +87,5 @@ class NPO(Balanced):
             disliked = forget_preference(
                 lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
             )
-            weigh(params, data, self, forget=disliked, retain=retain_loss(lm.model, self.retain), unit=rows)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
+            weigh(params, data, self, forget=disliked, retain=kept, unit=rows)

@@ -81,12 +81,17 @@ class NPOGP(Balanced):
         "small": SMALL,
     }
 
+    def __post_init__(self) -> None:
+        """Check what bounds on single fields cannot."""
+        if self.precision != "fp32":
+            raise ValueError(f"precision {self.precision} rounds away what a finite difference measures; use fp32")
+
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on ``forget_weight * (NPO + rho ||grad NPO||)(forget) + retain_weight * L(retain)``."""
         data = sides(lm, corpora, self, seed=seed)
         with trained(lm, self, seed=seed) as params:
             disliked = forget_preference(lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=True)
-            kept = retain_loss(lm.model, self.retain)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
             assemble(params, data, self, forget=lambda parts: self._penalised(params, disliked, parts), retain=kept)
 
     def _penalised(self, params: list[nn.Parameter], loss: Loss, parts: list[Batch]) -> list[Tensor]:

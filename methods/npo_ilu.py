@@ -113,7 +113,7 @@ class NPOILU(Balanced):
         )
         with trained(lm, self, seed=seed) as params:
             disliked = forget_preference(lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=True)
-            kept = retain_loss(lm.model, self.retain)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
 
             def forget(parts: list[Batch]) -> list[Tensor]:
                 found = total_gradient(params, Term(disliked, parts, self.forget_weight, rows))

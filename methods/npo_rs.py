@@ -86,7 +86,7 @@ class NPORS(Balanced):
         noise = torch.Generator(lm.model.device).manual_seed(seed)
         with trained(lm, self, seed=seed) as params:
             disliked = forget_preference(lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=True)
-            kept = retain_loss(lm.model, self.retain)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
             assemble(
                 params,
                 data,

@@ -121,7 +121,7 @@ class NPOSAM(Balanced):
             disliked = forget_preference(
                 lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=self.reduce == "mean"
             )
-            kept = retain_loss(lm.model, self.retain)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
 
             def forget(parts: list[Batch]) -> list[Tensor]:
                 with displaced(params) as place:

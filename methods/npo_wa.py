@@ -102,7 +102,7 @@ class NPOWA(Balanced):
         mean = Mean()
         with trained(lm, self, seed=seed) as params:
             disliked = forget_preference(lm.model, data.forget_rows, pad_id=pad_id(lm), beta=self.beta, per_token=True)
-            kept = retain_loss(lm.model, self.retain)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
 
             def step_gradient(step: int) -> list[Tensor]:
                 terms = [Term(disliked, next(data.forget), self.forget_weight, rows)]

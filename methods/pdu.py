@@ -1,7 +1,9 @@
 """Primal-dual unlearning (2506.05314): flatten forget logits as far as the retain loss stays below a bound.
 
 The multiplier of the constraint climbs while the retain loss of a step is above the bound and falls while it is below.
-It moves once per update with the mean over the whole batch; open-unlearning moves it once per micro-batch.
+It moves once per update with the mean over the whole batch; open-unlearning moves it once per micro-batch. The bound
+has to lie just above the original's own retain loss, so by default it is set from that: the published ones, in nats,
+belong to the models and texts that they were set for.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from harness.api import LM, Corpora, Fidelity, Published, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     POCKET_BUDGET,
     SMALL_BUDGET,
@@ -60,16 +62,16 @@ MUSE_SOURCE = (
     "7B, ten epochs, the multiplier fixed for three (2506.05314; open-unlearning community/methods/PDU/run.sh); "
     "updates of 32 chunks of 2,048 tokens are open-unlearning's usual ones for MUSE"
 )
-MUSE: Mapping[str, object] = {"batch_size": 32, "retain_batch_size": 32, "max_tokens": 2048}
+MUSE: Mapping[str, object] = {"epsilon_rel": None, "batch_size": 32, "retain_batch_size": 32, "max_tokens": 2048}
 
 
 @dataclass(frozen=True)
 class PDU(Paired):
     """Primal-dual unlearning: flatten forget logits under a bound on the retain loss."""
 
-    epsilon: float = param(0.3, "Bound on the retain loss, nats per token (TOFU, 2506.05314).", ge=0)
+    epsilon: float = param(0.3, "Bound on the retain loss where epsilon_rel is none, nats per token (TOFU).", ge=0)
     epsilon_rel: float | None = param(
-        None, "Excess of the bound over the original model's own retain loss, as a share; replaces epsilon.", ge=0
+        0.05, "Excess of the bound over the original model's own retain loss, as a share; none: epsilon.", ge=0
     )
     lambda_init: float = param(50.0, "First value of the multiplier (MUSE, 2506.05314).", ge=0)
     dual_step: float = param(1.0, "Step of the multiplier per nat of excess (MUSE, 2506.05314).", ge=0)
@@ -79,7 +81,8 @@ class PDU(Paired):
     family: ClassVar[str] = "divergence"
     citation: ClassVar[str] = "2506.05314"
     fidelity: ClassVar[Fidelity] = "formula-checked"
-    search: ClassVar[tuple[str, ...]] = ("lr", "lambda_init", "epsilon_rel")
+    needs: ClassVar[tuple[Need, ...]] = ("original",)
+    search: ClassVar[tuple[str, ...]] = ("lr", "lambda_init", "epsilon_rel|epsilon")
     published: ClassVar[Mapping[str, Published]] = {
         "muse-news": Published(MUSE_SOURCE, {**MUSE, "epsilon": 1.5, "steps": 10 * 13, "dual_warmup": 3 * 13}),
         "muse-books": Published(MUSE_SOURCE, {**MUSE, "epsilon": 0.1, "steps": 10 * 18, "dual_warmup": 3 * 18}),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.api import LM, Corpora, Fidelity, Need, param
+from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
     Batch,
     Frozen,
@@ -57,6 +57,11 @@ POCKET: Mapping[str, object] = {
 SMALL: Mapping[str, object] = {**POCKET, "max_tokens": 512, "batch_size": 4, "retain_batch_size": 32}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
 
+WMDP = Published(
+    "the defaults: 512 components, damped, texts of 128 tokens and 0.01 nats on WikiText; both rates are searched for "
+    "every model (2606.17168; filyp/open-unlearning@5955f30)"
+)
+
 
 @dataclass(frozen=True)
 class RepSelect:
@@ -84,6 +89,7 @@ class RepSelect:
     fidelity: ClassVar[Fidelity] = "formula-checked"
     needs: ClassVar[tuple[Need, ...]] = ("original",)
     search: ClassVar[tuple[str, ...]] = ("lr", "budget", "elicitation_lr")
+    published: ClassVar[Mapping[str, Published]] = {"wmdp-bio": WMDP, "wmdp-cyber": WMDP}
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
@@ -163,7 +169,7 @@ def walk(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         moved = mean_divergence(model, original, kept)
-        if moved > how.budget:
+        if not moved <= how.budget:  # not a number is over it too
             torch._foreach_copy_([weight.detach() for weight in weights], before)
             if not step:
                 raise ValueError(f"The first step moves retain text by {moved:.3g} nats of {how.budget:.3g}; lower lr.")

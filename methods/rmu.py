@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
+    BLOCK_MATRICES,
     POCKET_BUDGET,
     SMALL_BUDGET,
     Batch,
@@ -33,22 +34,16 @@ from harness.train import (
     unmoved,
 )
 
-MATRICES = (
-    *(f"self_attn.{name}_proj" for name in "qkvo"),
-    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
-)
-"""All matrices of a block: down-projections alone did not forget at kept utility here (docs/pocket_tuning.md)."""
-
 POCKET: Mapping[str, object] = {
     **POCKET_BUDGET,
     "lr": 1e-3,
     "layer": 1,
     "train_layers": (0, 1),
-    "train_matrices": MATRICES,
+    "train_matrices": BLOCK_MATRICES,
     "adaptive": 6.0,
     "alpha": 200.0,
 }
-"""Chosen on dev items: docs/pocket_tuning.md."""
+"""Chosen on dev items; down-projections alone did not forget at kept utility here (docs/pocket_tuning.md)."""
 
 SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """For models below 1e9 parameters on real records: carried over from pocket-muse and not tuned on them; documents are
@@ -59,6 +54,20 @@ ZEPHYR_BIO = Published("Zephyr-7B: the defaults (2403.03218)")
 ZEPHYR_CYBER = Published(
     "Zephyr-7B: 768 tokens of a document, all else as for biology (2403.03218)", {"max_tokens": 768}
 )
+MUSE_SOURCE = (
+    "7B, ten epochs in batches of 32 chunks of 2,048 tokens (open-unlearning docs/repro.md); all weights train there, "
+    "here all matrices up to the steered block: those above it get no gradient"
+)
+MUSE: Mapping[str, object] = {
+    "lr": 1e-5,
+    "train_layers": tuple(range(8)),
+    "train_matrices": BLOCK_MATRICES,
+    "steering_coeff": 2.0,
+    "alpha": 1.0,
+    "batch_size": 32,
+    "retain_batch_size": 32,
+    "max_tokens": 2048,
+}
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,13 @@ class RMU(Paired):
     citation: ClassVar[str] = "2403.03218"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     needs: ClassVar[tuple[Need, ...]] = ("original", "activations")
-    search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "adaptive")
-    published: ClassVar[Mapping[str, Published]] = {"wmdp-bio": ZEPHYR_BIO, "wmdp-cyber": ZEPHYR_CYBER}
+    search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "adaptive|steering_coeff")
+    published: ClassVar[Mapping[str, Published]] = {
+        "wmdp-bio": ZEPHYR_BIO,
+        "wmdp-cyber": ZEPHYR_CYBER,
+        "muse-news": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 13}),
+        "muse-books": Published(MUSE_SOURCE, {**MUSE, "steps": 10 * 18}),
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,

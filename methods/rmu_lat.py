@@ -1,22 +1,27 @@
 """RMU under a latent adversary (2407.15549): activations are misdirected while a perturbation calls the knowledge up.
 
-The adversary adds to the MLP output of one block, at tokens of forget documents only, what makes their text likeliest
-within a ball per token; several updates are made against one perturbation, on one pair of batches. Public code spells
-out the attack but not its use with RMU on documents (LAT@53ac752 latent_at/laa/attacks.py); its weight decay of the
-perturbation is left out. Letters: B batch, T tokens, D width.
+The adversary adds to the MLP output of one block, within a ball per token, what makes a forget document likely and,
+added at the same places of a retain document, that one unlikely; several updates are made against one perturbation, on
+one pair of batches (LAT@303ef74 latent_at/lat_methods.py run_rmu). Unlike there, losses are means over each document
+instead of all tokens of a batch, and a document is attacked beside a retain document of its own, a new one every time
+(there, the one in its place of the retain batch): so no attack depends on how batches are cut. Left out is the weight
+decay of the perturbation. Letters: B batch, T tokens, D width, N target tokens, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from harness.api import LM, Corpora, Fidelity, Need, Published, param
 from harness.train import (
+    BLOCK_MATRICES,
+    IGNORED,
     POCKET_BUDGET,
     SMALL_BUDGET,
     Batch,
@@ -25,9 +30,11 @@ from harness.train import (
     direction,
     follow,
     named_maps,
+    pad,
+    pad_id,
     shifted,
     sides,
-    token_nll,
+    target_logits,
     tokens,
     total_gradient,
     toward,
@@ -39,19 +46,13 @@ from harness.train import (
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-MATRICES = (
-    *(f"self_attn.{name}_proj" for name in "qkvo"),
-    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
-)
-"""All matrices of a block, as for RMU on the pocket world."""
-
 POCKET: Mapping[str, object] = {
     **POCKET_BUDGET,
     "lr": 2e-3,
     "layer": 1,
     "attack_layer": 0,
     "train_layers": (0, 1),
-    "train_matrices": MATRICES,
+    "train_matrices": BLOCK_MATRICES,
     "steering_coeff": 24.0,
     "alpha": 20.0,
     "epsilon": 1.0,
@@ -61,6 +62,10 @@ POCKET: Mapping[str, object] = {
 
 SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Starting point of the search on dev items, carried over from the pocket world; documents are cut to 512 tokens."""
+
+ZEPHYR = Published("Zephyr-7B: the defaults (2407.15549; LAT@303ef74 notebooks/wmdp_rmu_lat_config.yaml)")
+FAINT = -5.0
+"""Log-likelihood below which no more is asked of a retain token (LAT@303ef74 latent_at/utils.py)."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +83,20 @@ class RMULAT(Paired):
     epsilon: float = param(2.0, "Largest length of the perturbation of a token (2407.15549).", ge=0)
     inner_lr: float = param(5e-2, "Learning rate of the perturbation (2407.15549).", gt=0)
     inner_steps: int = param(16, "Steps of the perturbation (2407.15549).", ge=0)
+    away_weight: float = param(
+        1.0, "Adversary's weight on an unlikely retain document beside a likely forget document (LAT@303ef74).", ge=0
+    )
     updates_per_attack: int = param(4, "Updates against one perturbation (2407.15549).", ge=1)
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "representation"
     citation: ClassVar[str] = "2407.15549"
     fidelity: ClassVar[Fidelity] = "formula-checked"
     needs: ClassVar[tuple[Need, ...]] = ("original", "activations")
     search: ClassVar[tuple[str, ...]] = ("lr", "alpha", "epsilon")
     published: ClassVar[Mapping[str, Published]] = {
-        "wmdp-bio": Published("Zephyr-7B: the defaults (2407.15549)"),
-        "wmdp-cyber": Published("Zephyr-7B: the defaults (2407.15549)"),
+        "wmdp-bio": ZEPHYR,
+        "wmdp-cyber": ZEPHYR,
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "pocket-wmdp": POCKET,
@@ -113,8 +121,10 @@ class RMULAT(Paired):
 
             def step_gradient(step: int) -> list[Tensor]:
                 if step % self.updates_per_attack == 0:
-                    pieces = next(data.forget)
-                    under = against(misdirected, mlp, {id(piece): self.attack(lm.model, piece) for piece in pieces})
+                    pieces, turn = next(data.forget), step // self.updates_per_attack
+                    texts = [beside(lm, data.retain_rows, piece, turn) for piece in pieces]
+                    deltas = [self.attack(lm.model, piece, text) for piece, text in zip(pieces, texts, strict=True)]
+                    under = against(misdirected, mlp, dict(zip(map(id, pieces), deltas, strict=True)))
                     terms[:] = [
                         Term(under, pieces, unit=tokens),
                         Term(kept, next(data.retain), self.alpha, unit=tokens),
@@ -123,22 +133,58 @@ class RMULAT(Paired):
 
             follow(params, step_gradient, self)
 
-    def attack(self, model: PreTrainedModel, batch: Batch) -> Tensor:
-        """The perturbation (B, T, D) that makes a batch likely: projected AdamW from 0, betas (.9, .999)."""
+    def attack(self, model: PreTrainedModel, batch: Batch, retain: Batch) -> Tensor:
+        """The perturbation (B, T, D) that makes forget rows likely and retain rows unlikely, row by row.
+
+        Projected AdamW from 0, betas (.9, .999).
+
+        Args:
+            model: At the weights that are attacked.
+            batch: Forget rows (B, T).
+            retain: As many retain rows, of any length; where one is longer, nothing is added.
+        """
         mlp = model.get_decoder().layers[self.attack_layer].mlp
         mask = batch.attention_mask[..., None]
         delta = torch.zeros(*batch.input_ids.shape, model.config.hidden_size, dtype=model.dtype, device=model.device)
         mean, square = torch.zeros_like(delta), torch.zeros_like(delta)
+        aims = [aim for aim in ((1.0, batch, unlikely), (self.away_weight, retain, likely)) if aim[0]]
         for step in range(1, self.inner_steps + 1):
             delta.requires_grad_()
-            with shifted(mlp, delta):
-                likelihood = token_nll(model, batch)[0].sum()  # of every token by itself: rows do not meet
-            (found,) = torch.autograd.grad(likelihood, [delta])
+            found = torch.zeros_like(delta)
+            for weight, text, loss in aims:
+                longer = text.input_ids.shape[1] - delta.shape[1]  # below 0 it is shorter
+                with shifted(mlp, functional.pad(delta, (0, 0, 0, longer))):
+                    total = weight * row_means(loss(*target_logits(model, text)), text)
+                found += torch.autograd.grad(total, [delta])[0]
             mean.lerp_(found, 0.1)
             square.lerp_(found.square(), 0.001)
             ahead = (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
             delta = projected((delta.detach() - self.inner_lr * ahead) * mask, self.epsilon)
         return delta
+
+
+def beside(lm: LM, rows: Sequence[Sequence[int]], batch: Batch, turn: int) -> Batch:
+    """For every forget row of a batch a retain row (of ``rows``), the next one at every turn."""
+    chosen = [rows[(line + turn) % len(rows)] for line in batch.index.tolist()]
+    return pad(chosen, pad_id=pad_id(lm)).to(batch.input_ids.device)
+
+
+def unlikely(logits: Tensor, targets: Tensor) -> Tensor:
+    """``-log p`` (N,) of each target from logits (N, V)."""
+    return functional.cross_entropy(logits, targets, reduction="none")
+
+
+def likely(logits: Tensor, targets: Tensor) -> Tensor:
+    """``-log(1 - p)`` (N,) of each target from logits (N, V), 0 where ``log p`` is below :data:`FAINT`."""
+    others = logits.scatter(-1, targets[:, None], -torch.inf).logsumexp(dim=-1)
+    whole = logits.logsumexp(dim=-1)
+    return torch.where(unlikely(logits, targets) > -FAINT, 0.0, whole - others)
+
+
+def row_means(values: Tensor, batch: Batch) -> Tensor:
+    """Sum over the rows of a batch of the mean over each one's targets, from values (N,): rows do not meet."""
+    counts = (batch.labels[:, 1:] != IGNORED).sum(dim=1)
+    return (values / counts.repeat_interleave(counts)).sum()
 
 
 def projected(delta: Tensor, radius: float) -> Tensor:

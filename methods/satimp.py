@@ -86,4 +86,5 @@ class SatImp(Balanced):
             return saturation_weighted_ascent(*target_logits(lm.model, batch), beta1=self.beta1, beta2=self.beta2)
 
         with trained(lm, self, seed=seed) as params:
-            weigh(params, data, self, forget=learnt, retain=retain_loss(lm.model, self.retain))
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
+            weigh(params, data, self, forget=learnt, retain=kept)

@@ -85,4 +85,5 @@ class SimNPO(Balanced):
             return margin_preference(nll, beta=self.beta, delta=self.delta).mean()
 
         with trained(lm, self, seed=seed) as params:
-            weigh(params, data, self, forget=disliked, retain=retain_loss(lm.model, self.retain), unit=rows)
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
+            weigh(params, data, self, forget=disliked, retain=kept, unit=rows)

@@ -124,7 +124,8 @@ class TARLite(Paired):
             view = truncated(lm.model, count - 1)
             unmoved = drift(view, frozen(view), layers)
             nll, tamper = likelihood(lm.model), uncertainty(lm.model)
-            self.safeguard(params, data, mapped(view, token_vectors(lm.model, seed), layers), nll)
+            if self.safeguard_steps:
+                self.safeguard(params, data, mapped(view, token_vectors(lm.model, seed), layers), nll)
 
             def step_gradient(step: int) -> list[Tensor]:
                 lr = draw.choice(self.inner_lrs)
@@ -168,7 +169,8 @@ class TARLite(Paired):
             for done in descent(params, uphill, steps=self.inner_steps, lr=lr, clip=None, betas=(0.9, 0.999)):
                 if done % self.inner_every == 0:
                     weight = self.tamper_weight * math.exp(GROWTH * (done - self.inner_steps))
-                    total = combined((1, total), (weight, gradient(params, tamper.loss, next(tamper.batches))))
+                    found = gradient(params, tamper.loss, next(tamper.batches))
+                    torch._foreach_add_(total, found, alpha=weight)
         return total
 
 

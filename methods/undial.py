@@ -91,4 +91,5 @@ class UNDIAL(Balanced):
                 before = reference(lambda original: target_logits(original, batch)[0])
                 return adjusted_distillation(*target_logits(lm.model, batch), before, beta=self.beta)
 
-            weigh(params, data, self, forget=distilled, retain=retain_loss(lm.model, self.retain))
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight, reference=reference)
+            weigh(params, data, self, forget=distilled, retain=kept)

@@ -77,4 +77,5 @@ class WGA(Balanced):
             return confidence_weighted_ascent(*target_logits(lm.model, batch), beta=self.beta)
 
         with trained(lm, self, seed=seed) as params:
-            weigh(params, data, self, forget=known, retain=retain_loss(lm.model, self.retain))
+            kept = retain_loss(lm.model, self.retain, weight=self.retain_weight)
+            weigh(params, data, self, forget=known, retain=kept)

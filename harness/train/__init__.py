@@ -8,6 +8,7 @@ from harness.train.adapters import adapted, factors, merged
 from harness.train.data import IGNORED, Batch, batches, encode, micro_batches, pad, pad_id, stream
 from harness.train.frozen import Frozen, frozen, frozen_copy
 from harness.train.hidden import (
+    BLOCK_MATRICES,
     activations,
     blocks,
     decoder_blocks,
@@ -90,6 +91,7 @@ from harness.train.weights import linear_maps, restored
 from harness.train.writers import block_writers, writers
 
 __all__ = [
+    "BLOCK_MATRICES",
     "IGNORED",
     "POCKET_BUDGET",
     "REFUSALS",

@@ -24,6 +24,11 @@ from harness.train.weights import linear_maps
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+BLOCK_MATRICES = (
+    *(f"self_attn.{name}_proj" for name in "qkvo"),
+    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
+)
+"""All matrices of a block of Llama's kind, as :func:`named_maps` takes them."""
 AT_ONCE = 16
 """Rows in one forward pass where only their ends are looked at."""
 

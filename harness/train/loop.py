@@ -190,5 +190,9 @@ def descend(  # noqa: PLR0913 - as descent
 
 
 def follow(params: Sequence[nn.Parameter], step_gradient: Callable[[int], Sequence[Tensor]], how: Training) -> None:
-    """Run ``descent`` to its end with the settings that methods share."""
+    """Run ``descent`` to its end with the settings that methods share.
+
+    Betas, weight decay and clipping are the defaults of ``descent`` for every method, whatever its paper sets (public
+    MUSE runs have betas of .9 and .999): rows then differ by what a method follows, and every setting was tuned so.
+    """
     descend(params, step_gradient, steps=how.steps, lr=how.lr, warmup=how.warmup)

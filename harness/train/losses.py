@@ -159,16 +159,19 @@ def forget_preference(
     return loss
 
 
-def retain_loss(model: PreTrainedModel, kind: Retain) -> Loss:
+def retain_loss(model: PreTrainedModel, kind: Retain, *, weight: float = 1.0, reference: Frozen | None = None) -> Loss:
     """What keeps the retained behaviour, a mean over target tokens.
 
-    ``gd`` is the negative log-likelihood; ``kl`` is the divergence from the weights as they are now, see
-    :func:`harness.train.frozen.frozen`.
+    Args:
+        model: At its original weights.
+        kind: The negative log-likelihood, or the divergence from the original.
+        weight: Of the term; at 0 no one will ask for it, and no original is kept.
+        reference: The original if it is kept already; else the weights as they are now are.
     """
-    if kind == "gd":
+    if kind == "gd" or not weight:
         return lambda batch: mean_nll(model, batch)
-    reference = frozen(model)
-    return lambda batch: kl_to(model, reference, batch)
+    original = reference or frozen(model)
+    return lambda batch: kl_to(model, original, batch)
 
 
 @torch.no_grad()

@@ -42,9 +42,11 @@ class Sides:
 
     Attributes:
         forget_rows: All forget documents as token rows; a batch says by its ``index`` which of them it holds.
+        retain_rows: Likewise all retain documents.
     """
 
     forget_rows: Sequence[Sequence[int]]
+    retain_rows: Sequence[Sequence[int]]
     forget: Iterator[list[Batch]]
     retain: Iterator[list[Batch]]
 
@@ -55,6 +57,7 @@ def sides(lm: LM, corpora: Corpora, how: Paired, *, seed: int) -> Sides:
     retain_rows = encode(lm.tokenizer, corpora.retain, max_tokens=how.max_tokens)
     return Sides(
         forget_rows,
+        retain_rows,
         stream(lm, forget_rows, size=how.batch_size, parts=how.accumulation, seed=2 * seed),
         stream(lm, retain_rows, size=how.retain_batch_size, parts=how.accumulation, seed=2 * seed + 1),
     )

@@ -132,7 +132,8 @@ def displaced(params: Vector) -> Iterator[Callable[..., None]]:
     """Inside the block parameters can be put elsewhere; afterwards the saved tensors are copied back.
 
     Subtracting what was added instead would lose low bits (in bf16 most of a small step, spec: methods 0 rule 3).
-    Weights of 16 bits may not move at all: their share that did is logged, see :data:`VISIBLE`.
+    Weights that passes see in 16 bits, their own or those of autocast, may not seem to move at all: the share that did
+    is logged, see :data:`VISIBLE`.
 
     Yields:
         ``place(*moves)``: puts the parameters at the saved ones plus all moves, wherever they stood before. One saved
@@ -140,7 +141,7 @@ def displaced(params: Vector) -> Iterator[Callable[..., None]]:
     """
     data = [local(param.detach()) for param in params]
     saved = [tensor.clone() for tensor in data]
-    rounds = any(tensor.dtype.itemsize == 2 for tensor in data)
+    rounds = any(_seen_in(tensor).itemsize == 2 for tensor in data)
 
     def place(*moves: Move) -> None:
         torch._foreach_copy_(data, saved)
@@ -165,8 +166,16 @@ def perturbed(params: Vector, eps: Vector) -> Iterator[None]:
 
 def _moved(data: Vector, saved: Vector, params: Vector) -> float:
     """Share of all weights of the parameters that a perturbation changed, given what this process holds of them."""
-    changed = torch.stack([(now != before).sum() for now, before in zip(data, saved, strict=True)]).sum()
+    pairs = ((now.to(_seen_in(now)), before.to(_seen_in(now))) for now, before in zip(data, saved, strict=True))
+    changed = torch.stack([(now != before).sum() for now, before in pairs]).sum()
     return int(_over_parts(changed, params)) / sum(param.numel() for param in params)
+
+
+def _seen_in(weight: Tensor) -> torch.dtype:
+    """The type in which a matrix product takes a weight: that of autocast where it is on."""
+    device = weight.device.type
+    cast = weight.dtype == torch.float32 and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if cast else weight.dtype
 
 
 def _over_parts(sums: Tensor, vector: Vector) -> Tensor:

@@ -145,7 +145,7 @@ def _built(job: Job) -> _Built:
             "Tune on one that does, such as the pocket benchmarks."
         )
     preset = preset_of(job.benchmark, world)
-    start, attack, engine = _start(job, preset), of("attack", job.attack, preset), of("engine", job.engine, preset)
+    start, attack, engine = start_of(job, preset), of("attack", job.attack, preset), of("engine", job.engine, preset)
     space = space_of(job.method, start)
     about = {
         "benchmark": asdict(benchmark_spec(job.benchmark, world)),
@@ -221,8 +221,8 @@ def _nearest(trials: list[FrozenTrial]) -> str:
     return f"trial {near.number + 1} came closest: {fields} kept {near.user_attrs['utility']:.2f}"
 
 
-def _start(job: Job, preset: str) -> Any:  # noqa: ANN401 - any plugin
-    """The method where the search starts: its own preset, else the published setting, never one that was tuned."""
+def start_of(job: Job, preset: str) -> Any:  # noqa: ANN401 - any plugin
+    """The method where the search starts: its own preset, else what is published, never a setting that was tuned."""
     wanted = "preset" if preset in getattr(component_class("method", job.method), "presets", {}) else "published"
     setting = setting_of("method", f"{job.method}@{wanted}", benchmark=preset)
     return made("method", job.method, {**setting.fields, **job.overrides.get(("method", job.method), {})})

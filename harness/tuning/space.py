@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -19,6 +20,9 @@ WIDTH = 10.0
 def space_of(name: str, component: Any) -> dict[str, BaseDistribution]:  # noqa: ANN401 - any plugin
     """Field -> where it is searched: numbers by their logarithm, fields with choices over all of them.
 
+    A method names fields; ``a|b`` is the first of them that is not None where the search starts, for one that replaces
+    another.
+
     Args:
         name: The method's installed name, for messages.
         component: The method at the setting around which is searched.
@@ -33,13 +37,19 @@ def space_of(name: str, component: Any) -> dict[str, BaseDistribution]:  # noqa:
             f"The method '{name}' names no field to search. Put for example "
             f'`search: ClassVar[tuple[str, ...]] = ("lr",)` on its class. It has: {", ".join(fields) or "no fields"}.'
         )
-    for field in wanted:
+    named = [spelt.split("|") for spelt in wanted]
+    for field in chain.from_iterable(named):
         if field not in fields:
             raise UserError(
                 f"The method '{name}' wants to search '{field}', which it does not have.{suggestion(field, fields)} "
                 f"Its fields are {', '.join(fields)}."
             )
-    return {field: _around(f"{name}.{field}", getattr(component, field), fields[field].metadata) for field in wanted}
+    searched = [_set(component, either) for either in named]
+    return {field: _around(f"{name}.{field}", getattr(component, field), fields[field].metadata) for field in searched}
+
+
+def _set(component: Any, either: Sequence[str]) -> str:  # noqa: ANN401 - any plugin
+    return next((field for field in either if getattr(component, field) is not None), either[-1])
 
 
 def _around(label: str, value: object, meta: Mapping[str, Any]) -> BaseDistribution:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.api import LM, Attack, Benchmark, Engine, Method, Point, Prompts, Selection, Verdict
 from harness.course import follow_points, verdict_of
+from harness.errors import Diverged
 from harness.lm import load_lm
 from harness.range_test import reference_lr
 from harness.ruler import Ruler, Scores
@@ -55,7 +57,7 @@ class Bench:
             ceiling: K at and above which none is tried either: an attack can only add to it.
 
         Raises:
-            UserError: The method left weights that are not finite.
+            Diverged: Weights that the method left, or a score of them, are not finite.
         """
         start = time.perf_counter()
         lm = load_lm(self.benchmark.target())
@@ -87,8 +89,11 @@ class Bench:
 
     def _scores(self, lm: LM, selection: Selection, prompts: Prompts) -> Scores:
         self.engine.load(lm)
-        scores: Mapping[str, Any] = selection.evaluate(self.engine, prompts).scores
+        scores: Scores = selection.evaluate(self.engine, prompts).scores
         self.engine.rest()
+        wrong = [f"{name} = {score.value}" for name, score in scores.items() if not math.isfinite(score.value)]
+        if wrong:
+            raise Diverged(f"Scores are not finite: {', '.join(wrong)}. A lower learning rate may help.")
         return scores
 
 

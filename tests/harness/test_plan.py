@@ -200,7 +200,7 @@ def test_a_preview_tells_settings_and_matched_models_apart(store: Store) -> None
     typed = {"methods": ("npo", "npo@published"), "attacks": ("none",), "match": ("off", "forget")}
     rows = preview(make_plan(Grid(benchmarks=("pocket-wmdp",), **typed)), store, workers=1).rows
     seen = {row[1:3] for row in rows}
-    assert seen >= {("npo", "published"), ("npo at K(0) = 0.25", "published")}
+    assert seen >= {("npo", "default"), ("npo at K(0) = 0.25", "default")}
     assert len(set(rows)) == len(rows)
 
 

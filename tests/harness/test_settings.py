@@ -65,6 +65,16 @@ def test_without_a_tuned_setting_or_a_preset_the_published_one_is_next(tuned: Pa
     assert setting_of("method", "four", benchmark="there", tuned=tuned).fields == {"lr": 3.0}
 
 
+def test_the_defaults_are_not_called_published_where_nothing_is(tuned: Path) -> None:
+    found = setting_of("method", "four@published", benchmark="nowhere")
+    assert (found.name, found.fields) == ("default", {})
+
+
+def test_what_is_published_may_be_nothing_but_the_defaults(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Four, "published", {"here": Published("a paper: the defaults")})
+    assert setting_of("method", "four@published", benchmark="here").name == "published"
+
+
 def test_without_a_benchmark_there_are_the_defaults(tuned: Path) -> None:
     assert setting_of("method", "four", tuned=tuned).name == "default"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from harness.api import LM
 from harness.pretrain import tiny_llama, train_tokenizer
 from harness.train import (
+    Balanced,
     Batch,
+    Sides,
+    Term,
+    Training,
+    assemble,
     batches,
     combined,
     descend,
@@ -37,7 +44,9 @@ from harness.train import (
     rows,
     sequence_nll,
     token_nll,
+    total_gradient,
     trainable,
+    trained,
 )
 
 ROWS = [[5, 9, 3, 7, 1], [8, 2, 1], [4, 4, 6, 1], [11, 12]]
@@ -73,6 +82,11 @@ def widened(batch: Batch, extra: int) -> Batch:
 def naive_nll(model: Any, row: list[int]) -> list[float]:
     log_p = model(torch.tensor([row])).logits[0].log_softmax(-1)
     return [-log_p[t, row[t + 1]].item() for t in range(len(row) - 1)]
+
+
+def log_likelihood(model: Any, row: list[int]) -> Tensor:
+    log_p = model(torch.tensor([row])).logits[0].log_softmax(-1)
+    return log_p[range(len(row) - 1), row[1:]].sum()
 
 
 def test_a_document_ends_with_eos(tokenizer: Any) -> None:
@@ -236,6 +250,39 @@ def test_a_gradient_does_not_depend_on_the_cut_into_micro_batches(model: Any, pa
     torch.testing.assert_close(cut, whole)
 
 
+def two_terms(model: Any, parts: tuple[int, int]) -> list[Term]:
+    """A loss over tokens and one over rows, of other documents, each cut as one likes."""
+    disliked = forget_preference(model, ROWS, pad_id=0, beta=0.1, per_token=False)
+    known, other = pad(ROWS, pad_id=0, index=range(4)), pad([[9, 9, 2], [3], [7, 5, 5, 5, 1]], pad_id=0)
+    return [
+        Term(disliked, micro_batches(known, parts[0]), 0.3, rows),
+        Term(lambda batch: mean_nll(model, batch), micro_batches(other, parts[1]), 2.0),
+    ]
+
+
+@pytest.mark.parametrize("parts", [(1, 1), (4, 1), (1, 4), (4, 4)])
+def test_a_total_gradient_is_that_of_the_weighted_sum_however_each_batch_is_cut(
+    model: Any, parts: tuple[int, int]
+) -> None:
+    params = trainable(model)
+    ascent = torch.cat([torch.stack([log_likelihood(model, row)]) for row in ROWS]).mean()  # NPO's first gradient
+    kept = -(log_likelihood(model, [9, 9, 2]) + log_likelihood(model, [7, 5, 5, 5, 1])) / 6
+    expected = torch.autograd.grad(0.3 * ascent + 2.0 * kept, params)
+    torch.testing.assert_close(total_gradient(params, *two_terms(model, parts)), list(expected))
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_an_assembled_gradient_is_that_of_the_weighted_sum_however_batches_are_cut(model: Any, parts: int) -> None:
+    params, (forget, retain), seen = trainable(model), two_terms(model, (parts, parts)), list[Tensor]()
+    expected = total_gradient(params, *two_terms(model, (1, 1)))
+    how = Balanced(lr=1e-9, steps=1, retain_weight=2.0)
+    pieces = Sides(ROWS, ROWS, iter([list(forget.batches)]), iter([list(retain.batches)]))
+    hook = register_optimizer_step_pre_hook(lambda *_: seen.extend(param.grad for param in params))
+    assemble(params, pieces, how, forget=lambda _: total_gradient(params, forget), retain=retain.loss)
+    hook.remove()
+    torch.testing.assert_close(seen, [part * min(1, 1 / norm(expected)) for part in expected], rtol=1e-5, atol=1e-9)
+
+
 def test_a_gradient_of_a_mean_over_rows_is_weighted_by_rows(model: Any) -> None:
     params, batch = trainable(model), pad(ROWS, pad_id=0, index=range(4))
     loss = forget_preference(model, ROWS, pad_id=0, beta=0.1, per_token=False)
@@ -258,6 +305,33 @@ def test_perturbed_weights_come_back_after_an_error() -> None:
     with pytest.raises(KeyError), perturbed([weight], [torch.ones(3)]):
         raise KeyError
     assert weight.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("size", "share"), [(1e-4, 0.0), (1.0, 1.0)])
+def test_under_autocast_the_share_of_weights_that_passes_see_moved_is_told(
+    size: float, share: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    weight = torch.ones(8)
+    with caplog.at_level(logging.INFO), torch.autocast("cpu", torch.bfloat16), perturbed([weight], [size * weight]):
+        assert weight[0].item() == pytest.approx(1 + size)
+    assert [record.args for record in caplog.records] == [(share,)]
+
+
+def test_of_weights_in_32_bits_no_share_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), perturbed([torch.ones(8)], [torch.ones(8)]):
+        assert not caplog.records
+
+
+@pytest.mark.parametrize("only", [None, ["model.layers.1.mlp.down_proj"]])
+def test_a_model_answers_after_training_adapters_as_with_them(model: Any, tokenizer: Any, only: Any) -> None:
+    ids, lm = torch.tensor([ROWS[0]]), LM(model, tokenizer)
+    before = model(ids).logits
+    with trained(lm, Training(lora_rank=2, lora_alpha=3), seed=0, only=only) as params:
+        for param in params:
+            param.data += 0.3
+        inside = model(ids).logits
+    torch.testing.assert_close(model(ids).logits, inside, rtol=0, atol=1e-5)
+    assert (inside - before).abs().max() > 0.1
 
 
 def test_vectors_add_and_multiply_as_one_long_vector() -> None:

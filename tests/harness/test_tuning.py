@@ -69,9 +69,24 @@ def test_a_field_with_choices_is_searched_over_all_of_them() -> None:
     assert space_of("knob", Knob())["kind"].choices == ("a", "b")
 
 
+@pytest.mark.parametrize("search", ["off|lr", "lr|off", "lr|steps"])
+def test_of_fields_that_replace_each_other_the_first_that_is_set_is_searched(search: str) -> None:
+    @dataclass(frozen=True)
+    class Either(Knob):
+        pass
+
+    Either.search = (search,)
+    assert list(space_of("knob", Either())) == ["lr"]
+
+
 @pytest.mark.parametrize(
     ("search", "says"),
-    [((), "names no field to search"), (("lrr",), "'lrr', which it does not have"), (("off",), "stands at None")],
+    [
+        ((), "names no field to search"),
+        (("lrr",), "'lrr', which it does not have"),
+        (("lr|offf",), "'offf', which it does not have"),
+        (("off",), "stands at None"),
+    ],
 )
 def test_a_search_that_cannot_be_made_is_refused(search: tuple[str, ...], says: str) -> None:
     @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import dial
@@ -18,8 +19,9 @@ import pytest
 import tiny
 from processes import ended, when
 
+from harness.api import Selection
 from harness.cli import main
-from harness.errors import UserError
+from harness.errors import Diverged, UserError
 from harness.grid import Grid
 from harness.lm import load_lm
 from harness.ruler import Ruler
@@ -84,6 +86,17 @@ def test_what_cannot_be_chosen_is_not_attacked(place: Path, kept: float, ceiling
     bench = Bench(world, engine, world.selection(0.1), rulers)
     judged = bench.judge(dial.Dial(left=0.2, kept=kept), dial.Recall(), seed=0, least_utility=0.95, ceiling=ceiling)
     assert judged.worst is None
+
+
+def test_a_score_that_is_not_finite_is_a_trial_that_diverged(place: Path) -> None:
+    engine, world = dial.DialEngine(), dial.DialBenchmark(model=str(place / "models"))
+    engine.load(load_lm(world.target()))
+    good = dial.reading(engine, None)
+    bad = replace(good, scores={**good.scores, "utility": replace(good.scores["utility"], value=float("nan"))})
+    selections = [Selection(one.attacker, lambda engine, prompts: bad) for one in world.selection(0.1)]
+    bench = Bench(world, engine, selections, [Ruler(good.scores, {})] * 2)
+    with pytest.raises(Diverged, match="utility = nan"):
+        bench.judge(dial.Dial(), dial.Recall(), seed=0, least_utility=0.95, ceiling=1.0)
 
 
 def test_the_setting_that_is_written_is_the_one_that_a_run_takes(jobs: JobsOf, tmp_path: Path) -> None:

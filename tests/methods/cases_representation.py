@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ from methods.elm import ELM
 from methods.repselect import RepSelect
 from methods.rmu_lat import RMULAT
 from methods.tar_lite import TARLite
-from tests.methods.formula import BOTH, Formula, mean_over_tokens, rows_of
+from tests.methods.formula import BOTH, Formula, log_p, mean_over_tokens, rows_of
 
 SHORT: dict[str, Any] = {"lr": 1e-3, "steps": 3, "warmup": 1, "batch_size": 4}
 CB: dict[str, Any] = {**SHORT, "layers": (1, -1), "retain_batch_size": 4}
@@ -76,18 +78,30 @@ def circuit_breakers(lm: LM, corpora: Corpora) -> Sequence[Tensor]:
     return into(lm, trained, torch.autograd.grad(loss, trained))
 
 
-def attacked(lm: LM, text: Tensor, *, steps: int, lr: float, radius: float) -> Tensor:
-    """2407.15549: projected Adam on the MLP output of block 0 that makes one text likely, (T, D)."""
+def under(lm: LM, text: Tensor, delta: Tensor) -> Tensor:
+    """Log-likelihoods (T-1,) of a text, with a perturbation added to as many of its tokens as both have."""
+    both = min(len(text), len(delta))
+
+    def add(*given: Any) -> Tensor:
+        return torch.cat([given[2][:, :both] + delta[:both], given[2][:, both:]], dim=1)
+
+    hook = lm.model.get_submodule("model.layers.0.mlp").register_forward_hook(add)
+    found = log_p(lm, text).gather(1, text[1:, None])[:, 0]
+    hook.remove()
+    return found
+
+
+def attacked(lm: LM, text: Tensor, retain: Tensor, *, steps: int, lr: float, radius: float) -> Tensor:
+    """2407.15549: projected Adam on the MLP output of block 0, one text made likely and another unlikely, (T, D)."""
     delta = torch.zeros(len(text), 32, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([delta], lr=lr)
-    hook = lm.model.get_submodule("model.layers.0.mlp").register_forward_hook(lambda *given: given[2] + delta)
     for _ in range(steps):
-        log_p = lm.model(text[None]).logits[0, :-1].log_softmax(-1)
-        (delta.grad,) = torch.autograd.grad(-log_p.gather(1, text[1:, None]).sum(), [delta])
+        away = [-(1 - one.exp()).log() if one >= -5 else 0 * one for one in under(lm, retain, delta)]
+        loss = -under(lm, text, delta).mean() + sum(away) / len(away)
+        (delta.grad,) = torch.autograd.grad(loss, [delta])
         optimizer.step()
         with torch.no_grad():
             delta.div_((delta.norm(dim=-1, keepdim=True) / radius).clamp(min=1))
-    hook.remove()
     return delta.detach()
 
 
@@ -95,14 +109,48 @@ def rmu_lat(lm: LM, corpora: Corpora) -> Sequence[Tensor]:
     """RMU's forget loss at block 1 under the attack; the retain term has no gradient at the start."""
     unit = torch.rand(32, generator=torch.Generator().manual_seed(0))
     target, found = 6.5 * (unit / unit.norm()).double(), []
-    for text in rows_of(lm, corpora.forget):
-        delta = attacked(lm, text, steps=3, lr=0.05, radius=0.5)
+    for text, retain in zip(rows_of(lm, corpora.forget), rows_of(lm, corpora.retain), strict=True):
+        delta = attacked(lm, text, retain, steps=3, lr=0.05, radius=0.5)
         mlp = lm.model.get_submodule("model.layers.0.mlp")
         hook = mlp.register_forward_hook(lambda *given, delta=delta: given[2] + delta)
         found.append(states(lm, text, 1) - target)
         hook.remove()
     down = lm.model.get_submodule("model.layers.0.mlp.down_proj").weight
     return into(lm, [down], torch.autograd.grad(torch.cat(found).square().mean(), [down]))
+
+
+def novice(lm: LM, ids: Tensor, corpora: Corpora) -> Tensor:
+    """2410.02760: target (T-1, V) of one document, eta rising from 1 to 3, temperature 1.2, 50 tokens kept."""
+    assert corpora.personas is not None
+    assert ids[0] != lm.tokenizer.bos_token_id
+
+    def behind(prompt: str) -> Tensor:
+        before = torch.tensor(lm.tokenizer(prompt)["input_ids"], dtype=torch.long)
+        return log_p(lm, torch.cat([before, ids]))[len(before) :].detach()
+
+    strength = torch.linspace(1, 3, len(ids) - 1, dtype=torch.float64)[:, None]
+    moved = behind("") + strength * (behind(corpora.personas.novice) - behind(corpora.personas.expert))
+    least = moved.sort(descending=True).values[:, 49:50]
+    return torch.where(moved < least, -torch.inf, moved / 1.2).softmax(-1)
+
+
+def tamper_resistance(lm: LM, corpora: Corpora) -> Sequence[Tensor]:
+    """2408.00761: 3 times tamper gradients after steps 2 and 4 of an attack on 3 documents, plus the retain NLL's."""
+    held_out, *attacked = rows_of(lm, Random(0).sample(list(corpora.forget), 4))  # as the seed mixes them
+    weights = list(lm.model.parameters())
+    found = list(torch.autograd.grad(mean_over_tokens(lm, corpora.retain), weights))
+    optimizer = torch.optim.Adam(weights, lr=1e-2)
+    for done in range(1, 5):
+        nll = torch.cat([-log_p(lm, ids).gather(1, ids[1:, None])[:, 0] for ids in attacked]).mean()
+        for weight, part in zip(weights, torch.autograd.grad(nll, weights), strict=True):
+            weight.grad = part
+        optimizer.step()
+        if done % 2 == 0:
+            log = log_p(lm, held_out)
+            tampered = torch.autograd.grad((log.exp() * log).sum(-1).mean(), weights)
+            share = 3 * math.exp((done - 4) / 16)
+            found = [whole + share * part for whole, part in zip(found, tampered, strict=True)]
+    return found
 
 
 def damped(matrix: Tensor, vectors: Tensor, sizes: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ The naive side is plain float64 code over one document at a time: no padding, no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,21 +58,27 @@ def of_loss(loss: Callable[[LM, Corpora], Tensor]) -> Callable[[LM, Corpora], Se
     )
 
 
-def first_gradient(method: Any, lm: LM, corpora: Corpora) -> Tensor:
-    """What the optimiser is given first, flat, of length 1 (clipping only scales), 0 where a weight does not train."""
+@contextmanager
+def watched(lm: LM) -> Iterator[list[Tensor]]:
+    """Inside the block, what optimisers are given at every step, flat, 0 where a weight does not train."""
     seen: list[Tensor] = []
 
     def look(*_: object) -> None:
-        if not seen:
-            parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in lm.model.parameters()]
-            seen.append(torch.cat([part.flatten() for part in parts]).clone())
+        parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in lm.model.parameters()]
+        seen.append(torch.cat([part.flatten() for part in parts]).clone())
 
     hook = register_optimizer_step_pre_hook(look)
     try:
-        method.unlearn(lm, corpora, seed=0)
+        yield seen
     finally:
         hook.remove()
-    return seen[0] / seen[0].norm()
+
+
+def first_gradient(method: Any, lm: LM, corpora: Corpora, *, step: int = 0) -> Tensor:
+    """What the optimiser is given first, or at another step, of length 1 (clipping only scales)."""
+    with watched(lm) as seen:
+        method.unlearn(lm, corpora, seed=0)
+    return seen[step] / seen[step].norm()
 
 
 def flat_unit(parts: Sequence[Tensor]) -> Tensor:

@@ -339,8 +339,8 @@ def test_the_bound_may_be_a_share_above_the_original_models_loss(tiny_lm: Callab
     assert PDU(epsilon_rel=0.2).bound(lm, corpora) == pytest.approx(expected)
 
 
-def test_the_bound_is_epsilon_where_nothing_else_is_said(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
-    assert PDU(epsilon=0.7).bound(tiny_lm(), corpora) == 0.7
+def test_the_bound_is_epsilon_where_no_share_is_asked_for(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    assert PDU(epsilon=0.7, epsilon_rel=None).bound(tiny_lm(), corpora) == 0.7
 
 
 def test_the_remembered_loss_is_the_mean_over_all_pieces(tiny_lm: Callable[[], LM]) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from harness.api import LM, Corpora
-from harness.components import build
+from harness.testing import check_installed, failures
+from harness.tuning.session import Job, start_of
 from harness.tuning.space import space_of
+from harness.tuning.study import Discipline
+from methods.elm import ELM
+from methods.graddiff import GradDiff
 from methods.none import NoUnlearning
 from methods.reference import Reference
+from methods.undial import UNDIAL
 from tests.methods.cases_pairs import PAIRS
 from tests.methods.catalogue import CASES, installed
 
@@ -23,9 +31,18 @@ PLACES = (
     ("harness.train.frozen", "_with_adapters_off", "original"),
     ("harness.train.losses", "row_nll", "original"),
     ("methods.dpo", "pair_nll", "original"),
+    ("methods.pdu", "row_nll", "original"),
     ("harness.train.hidden", "activations", "activations"),
 )
 """Through which functions methods come to what they may need of the model."""
+KEPT = [
+    (UNDIAL(steps=1, batch_size=4, lora_rank=0, retain_weight=1.0, retain="kl"), 1),
+    (UNDIAL(steps=1, batch_size=4, lora_rank=0, retain_weight=0.0, retain="kl"), 1),
+    (ELM(steps=1, lora_rank=0, train_layers=(0,), retain="kl"), 1),
+    (GradDiff(steps=1, retain_weight=0.0, retain="kl"), 0),
+    (GradDiff(steps=1, retain_weight=1.0, retain="kl"), 1),
+]
+"""Methods that ask the original, and how many copies of it they should make."""
 CONTROLS = [NoUnlearning(), Reference()]
 
 
@@ -99,15 +116,38 @@ def test_a_method_needs_what_it_says_of_the_model(
     assert used == set(getattr(method, "needs", ())) & {"original", "activations"}
 
 
+@pytest.mark.parametrize(("method", "copies"), KEPT)
+def test_an_original_is_kept_once_and_only_if_it_will_be_asked(
+    method: Any, copies: int, tiny_lm: Callable[[], LM], corpora: Corpora, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true, made = copy.deepcopy, list[str]()
+
+    def deepcopy(value: Any, *memo: Any) -> Any:
+        if isinstance(value, PreTrainedModel):
+            made.append(type(value).__name__)
+        return true(value, *memo)
+
+    lm = tiny_lm()
+    monkeypatch.setattr(copy, "deepcopy", deepcopy)
+    method.unlearn(lm, corpora, seed=0)
+    assert len(made) == copies
+
+
 @pytest.mark.parametrize("cls", sorted({type(case) for case in (*CASES, *PAIRS)}, key=lambda cls: cls.__name__))
 def test_presets_name_fields_that_exist(cls: Any) -> None:
     fields = {field.name for field in dataclasses.fields(cls)}
     published = getattr(cls, "published", {})
     assert all(preset.keys() <= fields for preset in (*cls.presets.values(), *(p.fields for p in published.values())))
     assert all(one.source for one in published.values())
-    assert set(cls.search) <= fields
+    assert {field for spelt in cls.search for field in spelt.split("|")} <= fields
     assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse", "small"}
     assert published.keys() <= {"wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", installed())
+def test_every_method_conforms_as_it_is_installed(name: str) -> None:
+    assert failures(check_installed("method", name)) == []
 
 
 @pytest.mark.parametrize("cls", sorted({type(case) for case in CASES}, key=lambda cls: cls.__name__))
@@ -116,7 +156,8 @@ def test_only_how_work_is_cut_is_no_part_of_the_identity(cls: Any) -> None:
     assert left_out - {"shard"} == {"accumulation"}
 
 
-@pytest.mark.parametrize("benchmark", ["pocket-wmdp", "pocket-muse"])
+@pytest.mark.parametrize("benchmark", ["pocket-wmdp", "pocket-muse", "wmdp-bio", "wmdp-cyber", "muse-news"])
 @pytest.mark.parametrize("name", [name for name, cls in installed().items() if getattr(cls, "search", ())])
-def test_every_search_can_be_made_around_the_pocket_setting(name: str, benchmark: str) -> None:
-    assert space_of(name, build("method", f"{name}@preset", benchmark=benchmark))
+def test_every_search_can_be_made_around_the_setting_that_it_starts_from(name: str, benchmark: str) -> None:
+    job = Job(benchmark, name, "relearn", "transformers", {}, Discipline(1, 0.95, 0), Path())
+    assert space_of(name, start_of(job, benchmark))

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from harness.api import LM, Corpora, Personas
 from harness.train import (
     Batch,
+    Training,
     blocks,
     drift,
     encode,
+    fit,
     frozen,
     gradient,
     maps_of,
@@ -32,8 +34,10 @@ from harness.train import (
 from methods.circuit_breakers import CircuitBreakers, overlap, overlapping, pool, rerouted, rerouting, set_off
 from methods.elm import ELM, novice_target, prompted_logits, ramp, soft_cross_entropy
 from methods.repselect import RepSelect, collapsed, mean_divergence
-from methods.rmu_lat import RMULAT, against, projected
+from methods.rmu_lat import RMULAT, against, beside, likely, projected, row_means, unlikely
 from methods.tar_lite import Side, TARLite, aligned, mapped, token_vectors, uncertainty
+from tests.methods.cases_representation import attacked, novice, tamper_resistance
+from tests.methods.formula import BOTH, first_gradient, flat_unit, log_p, rows_of
 
 ROWS = [[5, 9, 3, 7, 1], [8, 2, 1], [4, 4, 6, 1], [11, 12]]
 
@@ -64,7 +68,7 @@ def unlearned(method: Any, lm: LM, corpora: Corpora) -> Tensor:
 def all_losses(lm: LM, corpora: Corpora) -> dict[str, Callable[[Batch], Tensor]]:
     """Every loss of a batch, at weights that are off the original's."""
     view, told = truncated(lm.model, 2), dataclasses.replace(corpora, personas=Personas("the cat", "dogs bark"))
-    original, erasure = frozen(view), ELM(eta=3.0).erasure(lm, told)
+    original, erasure = frozen(view), ELM(eta=3.0).erasure(lm, told, frozen(lm.model))
     with torch.no_grad():
         lm.model.get_input_embeddings().weight.mul_(1.1)
     return {
@@ -238,17 +242,64 @@ def test_a_projection_cuts_only_what_is_too_long() -> None:
     assert found.tolist() == [pytest.approx([1.2, 1.6]), [0, 1], [0, 0]]
 
 
+def test_likelihood_of_three_tokens_by_hand() -> None:
+    # p = (1/4, 1/2, 1/4): -ln(1 - 1/2) = ln 2 and -ln(1 - 1/4) = ln 4/3; a token of ln p = -6 is faint and counts 0.
+    logits = torch.stack([made([1, 2, 1]).log(), made([1, 2, 1]).log(), made([-6, math.log1p(-math.exp(-6)), -99])])
+    assert likely(logits, torch.tensor([1, 0, 0])).tolist() == pytest.approx([math.log(2), math.log(4 / 3), 0])
+    assert unlikely(logits, torch.tensor([1, 0, 0])).tolist() == pytest.approx([math.log(2), math.log(4), 6])
+
+
+def test_likelihood_of_a_sure_token_is_finite() -> None:
+    given = torch.tensor([[60.0, 0.0]], requires_grad=True)
+    (found,) = torch.autograd.grad(likely(given, torch.tensor([0])).sum(), [given])
+    assert likely(given, torch.tensor([0])).item() == pytest.approx(60)
+    assert found[0].tolist() == pytest.approx([1, -1])
+
+
+def test_every_row_weighs_the_same_whatever_its_length() -> None:
+    # Rows of 2 targets, of 1 and of none: (1 + 3) / 2 + 5.
+    batch = pad([[5, 9, 3], [8, 2], [4]], pad_id=0)
+    assert row_means(made([1, 3, 5]), batch).item() == 7
+
+
+def strayed(lm: LM, corpora: Corpora, away: float) -> list[float]:
+    """How far the attack on each forget document is from a naive one; of the retain documents half are known well."""
+    fit(lm, corpora.retain[:2], Training(lr=1e-2, steps=20, batch_size=2), seed=0)  # other tokens stay below ln p = -5
+    forget, retain = (
+        pad(encode(lm.tokenizer, side, max_tokens=64), pad_id=0) for side in (corpora.forget, corpora.retain)
+    )
+    method = RMULAT(layer=1, attack_layer=0, epsilon=0.5, inner_steps=3, away_weight=away)
+    found = method.attack(lm.model, forget, retain)
+    pairs = zip(rows_of(lm, corpora.forget), rows_of(lm, corpora.retain), strict=True)
+    naive = [attacked(lm, *pair, steps=3, lr=0.05, radius=0.5) for pair in pairs]
+    return [(delta[: len(row)] - row).abs().max().item() for delta, row in zip(found, naive, strict=True)]
+
+
+def test_an_attack_equals_the_naive_one(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    assert max(strayed(tiny_lm(), corpora, away=1.0)) < 1e-6
+
+
+def test_an_attack_minds_retain_text_that_is_known_well(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    assert min(strayed(tiny_lm(), corpora, away=0.0)[:2]) > 1e-2
+
+
 def test_an_attack_makes_forget_text_likelier(tiny_lm: Callable[[], LM]) -> None:
     model, batch = tiny_lm().model, pad(ROWS, pad_id=0)
     method = RMULAT(layer=1, attack_layer=1, epsilon=1.0)
-    with shifted(model.get_decoder().layers[1].mlp, method.attack(model, batch)):
+    with shifted(model.get_decoder().layers[1].mlp, method.attack(model, batch, batch)):
         under = token_nll(model, batch)[0].sum()
     assert under < token_nll(model, batch)[0].sum() - 1
 
 
+def test_a_document_is_attacked_beside_another_retain_document_every_time(tiny_lm: Callable[[], LM]) -> None:
+    batch = pad(ROWS[:2], pad_id=0, index=[5, 2])
+    found = [beside(tiny_lm(), [[10], [11], [12]], batch, turn).input_ids.flatten().tolist() for turn in range(3)]
+    assert found == [[12, 12], [10, 10], [11, 11]]
+
+
 def test_an_attack_stays_in_its_ball_and_off_the_padding(tiny_lm: Callable[[], LM]) -> None:
     model, batch = tiny_lm().model, pad(ROWS, pad_id=0)
-    delta = RMULAT(layer=1, attack_layer=0, epsilon=0.3).attack(model, batch)
+    delta = RMULAT(layer=1, attack_layer=0, epsilon=0.3).attack(model, batch, batch)
     lengths = delta.norm(dim=-1)
     assert lengths.max().item() == pytest.approx(0.3)
     assert not lengths[batch.attention_mask == 0].any()
@@ -256,13 +307,13 @@ def test_an_attack_stays_in_its_ball_and_off_the_padding(tiny_lm: Callable[[], L
 
 def test_an_attack_does_not_depend_on_padding_or_neighbours(tiny_lm: Callable[[], LM]) -> None:
     model, method = tiny_lm().model, RMULAT(layer=1, attack_layer=0)
-    together, alone = method.attack(model, pad(ROWS, pad_id=0)), method.attack(model, pad(ROWS[1:2], pad_id=0))
+    together, alone = (method.attack(model, *[pad(rows, pad_id=0)] * 2) for rows in (ROWS, ROWS[1:2]))
     torch.testing.assert_close(together[1, :3], alone[0])
 
 
 def test_an_attack_leaves_no_gradients_and_no_hooks(tiny_lm: Callable[[], LM]) -> None:
     model = tiny_lm().model
-    RMULAT(layer=1, attack_layer=0).attack(model, pad(ROWS, pad_id=0))
+    RMULAT(layer=1, attack_layer=0).attack(model, pad(ROWS, pad_id=0), pad(ROWS, pad_id=0))
     assert all(weight.grad is None for weight in model.parameters())
     assert not model.get_decoder().layers[0].mlp._forward_hooks
 
@@ -279,7 +330,7 @@ def test_several_updates_share_an_attack(
     tiny_lm: Callable[[], LM], corpora: Corpora, monkeypatch: pytest.MonkeyPatch, updates: int, attacks: int
 ) -> None:
     seen: list[Batch] = []
-    made = lambda self, model, batch: seen.append(batch) or torch.zeros(*batch.input_ids.shape, 32)  # noqa: E731
+    made = lambda self, model, batch, retain: seen.append(batch) or torch.zeros(*batch.input_ids.shape, 32)  # noqa: E731
     monkeypatch.setattr(RMULAT, "attack", made)
     RMULAT(layer=1, train_layers=(1,), attack_layer=1, steps=4, updates_per_attack=updates).unlearn(
         tiny_lm(), corpora, seed=0
@@ -378,8 +429,20 @@ def test_elm_without_prompts_is_refused(tiny_lm: Callable[[], LM], corpora: Corp
 def test_eta_moves_the_loss(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
     lm, told = tiny_lm(), dataclasses.replace(corpora, personas=Personas("the cat", "dogs bark"))
     batch = pad(encode(lm.tokenizer, corpora.forget, max_tokens=64), pad_id=0)
-    low, high = (ELM(eta=eta).erasure(lm, told)(batch).item() for eta in (1.0, 5.0))
+    low, high = (ELM(eta=eta).erasure(lm, told, frozen(lm.model))(batch).item() for eta in (1.0, 5.0))
     assert low != high
+
+
+def test_erasure_of_one_document_is_towards_the_novice_of_the_original(
+    tiny_lm: Callable[[], LM], corpora: Corpora
+) -> None:
+    lm, batch = tiny_lm(), pad([rows_of(tiny_lm(), corpora.forget)[2].tolist()], pad_id=0)
+    loss = ELM(eta=3.0).erasure(lm, corpora, frozen(lm.model))
+    wanted = novice(lm, batch.input_ids[0], corpora)
+    with torch.no_grad():
+        lm.model.get_input_embeddings().weight.mul_(1.1)
+    expected = -(wanted * log_p(lm, batch.input_ids[0])).sum(-1).mean()
+    torch.testing.assert_close(loss(batch), expected)
 
 
 @pytest.mark.parametrize("hard", [False, True])
@@ -416,6 +479,14 @@ def test_a_walk_stays_within_its_budget(tiny_lm: Callable[[], LM], corpora: Corp
     assert 0.01 < mean_divergence(lm.model, original, [batch]) <= 0.02
 
 
+def test_a_divergence_that_is_no_number_is_over_the_budget(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
+    lm = tiny_lm()
+    before = flat(lm)
+    with pytest.raises(ValueError, match="moves retain text by nan nats"):
+        RepSelect(lr=1e300, components=2).unlearn(lm, corpora, seed=0)
+    assert torch.equal(flat(lm), before)
+
+
 def test_a_first_step_over_the_budget_is_refused(tiny_lm: Callable[[], LM], corpora: Corpora) -> None:
     with pytest.raises(ValueError, match="lower lr"):
         RepSelect(lr=1e3, components=2).unlearn(tiny_lm(), corpora, seed=0)
@@ -447,12 +518,11 @@ def test_alignment_of_three_tokens_by_hand() -> None:
 
 
 def test_the_table_of_a_random_mapping_is_fixed_across_steps(tiny_lm: Callable[[], LM]) -> None:
-    model, batch = tiny_lm().model, pad(ROWS, pad_id=0)
-    first, other = token_vectors(model, 0), token_vectors(model, 1)
-    mapping = mapped(truncated(model, 2), first, (0, 1, 2))
-    assert mapping(batch).item() == mapping(batch).item()
-    assert torch.equal(first, token_vectors(model, 0))
-    assert not torch.equal(first, other)
+    model, batch, found = tiny_lm().model, pad(ROWS, pad_id=0), []
+    for seed, drawn in ((0, 1), (0, 2), (1, 1)):
+        torch.manual_seed(drawn)
+        found.append(mapped(truncated(model, 2), token_vectors(model, seed), (0, 1, 2))(batch).item())
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_random_mapping_pulls_a_token_to_the_vector_of_its_id(tiny_lm: Callable[[], LM]) -> None:
@@ -486,6 +556,15 @@ def test_the_adversary_never_sees_what_the_tamper_loss_is_measured_on(tiny_lm: C
     seen, kept = ({int(piece[0]) for batch in next(side) for piece in batch.input_ids} for side in (attacked, held_out))
     assert (len(seen), len(kept)) == (7, 3)
     assert not seen & kept
+
+
+def test_the_last_step_of_an_update_follows_tamper_gradients_and_the_retain_gradient(
+    tiny_lm: Callable[[], LM], corpora: Corpora
+) -> None:
+    outer = TARLite(**BOTH, lora_rank=0, held_out=0.25, tamper_weight=3.0, inner_batch_size=3)
+    method = dataclasses.replace(outer, batch_size=1, inner_steps=4, inner_every=2, inner_lrs=(1e-2,))
+    expected = flat_unit(tamper_resistance(tiny_lm(), corpora))
+    torch.testing.assert_close(first_gradient(method, tiny_lm(), corpora, step=-1), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("field", ["tamper_weight", "retain_weight", "drift_weight", "safeguard_steps"])

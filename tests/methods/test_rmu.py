@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from harness.api import LM, Corpora
 from harness.train import activations, direction, encode, pad, token_mean, truncated
 from methods.rmu import RMU, toward, unmoved
+from methods.rmu_lat import RMULAT
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -62,6 +66,50 @@ def test_the_misdirection_is_a_mean_over_tokens_and_width(tiny_lm: Callable[[], 
 def test_the_retain_loss_is_zero_at_the_start(tiny_lm: Callable[[], LM]) -> None:
     view = truncated(tiny_lm().model, 1)
     assert unmoved(view)(pad([[5, 9, 3], [8, 2]], pad_id=0)).item() == 0
+
+
+def test_the_retain_loss_equals_the_naive_one_at_moved_weights(tiny_lm: Callable[[], LM]) -> None:
+    model, rows = tiny_lm().model, ([5, 9, 3], [8, 2])
+    states = lambda: [model(torch.tensor([row]), output_hidden_states=True).hidden_states[2][0] for row in rows]  # noqa: E731
+    kept, before = unmoved(truncated(model, 1)), torch.cat(states()).detach()
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(1.1)
+    expected = ((torch.cat(states()) - before) ** 2).sum() / (5 * 32)
+    torch.testing.assert_close(kept(pad(rows, pad_id=0)), expected)
+
+
+class Table(nn.Module):
+    """A view whose state at a token is a vector of the token's own."""
+
+    def __init__(self, vectors: list[list[float]]) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.tensor(vectors))
+
+    def forward(self, input_ids: Tensor, use_cache: bool) -> SimpleNamespace:
+        return SimpleNamespace(last_hidden_state=self.vectors[input_ids])
+
+
+def test_the_retain_loss_of_three_tokens_by_hand() -> None:
+    # Token 0 moves by (1, 2), token 1 by nothing, token 2 by (0, -1): (5/2 + 0 + 1/2) / 3 = 1, padding left out.
+    view = Table([[0.0, 0.0], [3.0, 4.0], [1.0, 1.0], [9.0, 9.0]])
+    kept = unmoved(view)
+    view.vectors.data += torch.tensor([[1.0, 2.0], [0.0, 0.0], [0.0, -1.0], [7.0, 7.0]])
+    assert kept(pad([[0, 1], [2]], pad_id=3)).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("method", [RMU, RMULAT])
+def test_a_weight_on_retaining_keeps_retain_states_nearer(
+    tiny_lm: Callable[[], LM], corpora: Corpora, method: type[RMU | RMULAT]
+) -> None:
+    settings: dict[str, Any] = {"layer": 1, "train_layers": (0, 1), "steps": 8, "lr": 1e-2}
+    settings |= {"attack_layer": 0} if method is RMULAT else {}
+    apart = []
+    for alpha in (0.0, 100.0):
+        lm = tiny_lm()
+        kept = unmoved(truncated(lm.model, 1))
+        method(**settings, alpha=alpha).unlearn(lm, corpora, seed=0)
+        apart.append(kept(pad(encode(lm.tokenizer, corpora.retain, max_tokens=64), pad_id=0)).item())
+    assert apart[1] < 0.5 * apart[0]
 
 
 def test_the_direction_is_a_unit_vector_of_the_seed(tiny_lm: Callable[[], LM]) -> None:

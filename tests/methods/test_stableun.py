@@ -183,6 +183,17 @@ def test_the_guard_does_nothing_above_a_hundredth_and_halves_at_a_thousandth() -
     assert shares == [pytest.approx(1, abs=0.02), pytest.approx(0.5, abs=0.01)]
 
 
+@pytest.mark.parametrize("scope", ["global", "module"])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_projected_forget_branch_never_opposes_the_retain_branch(seed: int, scope: Any) -> None:
+    noise = torch.Generator().manual_seed(seed)
+    forget, retain = ([torch.randn(size, generator=noise).double() for size in (3, 5)] for _ in range(2))
+    projected = combined((1, harmonised(forget, retain, project="conflict", scope=scope)), (-1, retain))
+    pairs = zip(projected, retain, strict=True)
+    meetings = [float(f @ r) for f, r in pairs] if scope == "module" else [dot(projected, retain)]
+    assert min(meetings) >= -1e-4  # what the guard of the denominator leaves
+
+
 def test_a_zero_retain_branch_gives_the_forget_branch() -> None:
     forget = [torch.tensor([1.0, 3.0])]
     assert torch.equal(harmonised(forget, [torch.zeros(2)], project="always")[0], forget[0])

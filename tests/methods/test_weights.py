@@ -256,6 +256,13 @@ def test_a_mean_of_16_bit_weights_is_kept_in_32() -> None:
     assert mean.weights[0].item() == pytest.approx(1 + 0.0078125 / 3)
 
 
+@pytest.mark.parametrize("precision", ["mixed", "bf16"])
+@pytest.mark.parametrize("method", [NPOGP, NPOCR])
+def test_a_finite_difference_in_16_bits_is_refused(method: Any, precision: str) -> None:
+    with pytest.raises(ValueError, match=f"precision {precision} rounds away"):
+        method(precision=precision)
+
+
 def test_an_average_that_would_never_start_is_refused() -> None:
     with pytest.raises(ValueError, match="average_from 100 lies behind the last of 60 steps"):
         NPOWA(steps=60)
