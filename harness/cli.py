@@ -1,6 +1,6 @@
-"""The command line, and the composition root: the only module that knows both the machine and the leaderboard.
+"""The command line, and the composition root; what knows the leaderboard is :mod:`harness.board_commands` alone.
 
-Commands that neither plan a run nor render are in :mod:`harness.commands`. Whatever is slow to import (torch,
+Commands that do not plan a run are there and in :mod:`harness.commands`. Whatever is slow to import (torch,
 transformers, pandas, jinja2, the leaderboard) is imported inside the command that needs it, so that ``harness --help``
 answers at once.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness import commands
+from harness import board_commands, commands
 from harness import options as flag
 from harness.errors import UserError
 from harness.options import FAILED, INTERRUPTED, MISUSED
@@ -32,9 +32,11 @@ app = typer.Typer(
     add_completion=False,
 )
 leaderboard_app = typer.Typer(help="The static leaderboard.", no_args_is_help=True)
+submit_app = typer.Typer(help="Entries for a published board.", no_args_is_help=True)
 pocket_app = typer.Typer(help="The pocket benchmarks' world and models.", no_args_is_help=True)
 target_app = typer.Typer(help="Small target models for benchmarks of real documents.", no_args_is_help=True)
 app.add_typer(leaderboard_app, name="leaderboard")
+app.add_typer(submit_app, name="submit")
 app.add_typer(pocket_app, name="pocket")
 app.add_typer(target_app, name="target")
 app.command()(commands.check)
@@ -44,6 +46,12 @@ app.command()(commands.tune)
 app.command()(commands.unlearn)
 pocket_app.command("build")(commands.pocket_build)
 target_app.command("build")(commands.target_build)
+leaderboard_app.command("build")(board_commands.build)
+leaderboard_app.command("check")(board_commands.check)
+leaderboard_app.command("pack")(board_commands.pack)
+leaderboard_app.command("reproduce")(board_commands.reproduce)
+leaderboard_app.command("serve")(board_commands.serve)
+submit_app.command("pack")(board_commands.submit_pack)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -189,41 +197,9 @@ def run(  # noqa: PLR0913 - typer reads the flags from the signature
     if outcome.failures:
         rows = [[Planned(failed.cell, {}).label, failed.reason, failed.log] for failed in outcome.failures]
         print_table(("failed cell", "reason", "log"), rows)
-    _render(results, site, "--site")
+    board_commands.render(board_commands.collected([results]), site, "--site", source=results)
     if outcome.failures:
         raise typer.Exit(FAILED)
-
-
-@leaderboard_app.command("build")
-def leaderboard_build(
-    *,
-    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results/local"),
-    out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
-) -> None:
-    """Render the leaderboard from records; nothing is computed anew."""
-    if not results.is_dir():
-        raise UserError(f"There is no results folder {results}. Give the one that `harness run` wrote, with --results.")
-    if not _render(results, out, "--out"):
-        raise typer.Exit(MISUSED)
-
-
-@leaderboard_app.command("pack")
-def leaderboard_pack(
-    *,
-    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results/local"),
-    out: Annotated[Path, typer.Option(help="New folder for the packed records.")],
-) -> None:
-    """Pack records for publication: one file per benchmark and method, which every command reads as records."""
-    from harness.console import complain, say
-    from harness.store import Store
-
-    store = Store(results)
-    for problem in store.problems():
-        complain(f"Left out: {problem.path} {problem.reason}")
-    files = store.pack(out)
-    if not files:
-        raise UserError(f"No finished cell in {results}, so there is nothing to pack.")
-    say(f"Packed {len(store.ids())} records into {len(files)} files, {sum(f.stat().st_size for f in files):,} bytes.")
 
 
 def _plan(
@@ -241,28 +217,3 @@ def _plan(
     for line in left_out(wanted):
         complain(line)
     return make_plan(wanted)
-
-
-def _render(results: Path, out: Path, name: str) -> bool:
-    """Render what the folder holds, if anything; files that are no records are named and left out."""
-    from harness.console import complain, say
-    from harness.store import Store
-    from leaderboard.collection import Collection
-    from leaderboard.site.build import build
-
-    store = Store(results)
-    records = store.records()
-    problems = [f"{problem.path.relative_to(results)} {problem.reason}" for problem in store.problems()]
-    for problem in problems:
-        complain(f"{results}: {problem}")
-    if not records:
-        complain(f"No finished cell in {results}, so there is nothing to render. `harness run` writes them there.")
-        return False
-    try:
-        say(f"Leaderboard: {build(Collection(records, tuple(problems)), out)}")
-    except OSError as error:
-        raise UserError(
-            f"{name} {out} cannot be written: {error.strerror}. The records in {results} are kept; render them with "
-            f"`harness leaderboard build --results {quote(str(results))} --out FOLDER`."
-        ) from error
-    return True

@@ -1,0 +1,242 @@
+"""Commands about the published board, and the only module beside the command line that knows the leaderboard.
+
+Whatever is slow to import waits inside the command that needs it.
+"""
+# ruff: noqa: PLC0415 - this file is the border behind which heavy imports wait for the command that needs them
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import options as flag
+from harness.errors import UserError
+from harness.options import FAILED, MISUSED
+
+if TYPE_CHECKING:
+    from harness.record import Record
+    from leaderboard.collection import Collection
+
+Folders = Annotated[list[Path] | None, typer.Option(help="Folder of records or of submissions; may be given again.")]
+Preview = Annotated[list[Path] | None, typer.Option(help="A packed entry to show as it would look, marked as such.")]
+Rerun = Annotated[Path | None, typer.Option(help="Folder of cells that `leaderboard reproduce` measured again.")]
+LOCAL = (Path("results/local"),)
+
+
+def build(
+    *,
+    results: Folders = None,
+    preview: Preview = None,
+    reproduced: Rerun = None,
+    out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
+) -> None:
+    """Render the leaderboard from records; nothing is computed anew."""
+    folders = results or list(LOCAL)
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"There is no results folder {folder}. Give the one that `harness run` wrote, with --results.")
+    for folder in (*(preview or ()), *([reproduced] if reproduced else ())):
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder}. Give one that `harness submit pack` or `reproduce` wrote.")
+    if not render(collected(folders, preview=preview or (), rerun=reproduced), out, "--out", source=folders[0]):
+        raise typer.Exit(MISUSED)
+
+
+def serve(
+    *,
+    results: Folders = None,
+    preview: Preview = None,
+    reproduced: Rerun = None,
+    out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of this machine's own address, 127.0.0.1.")] = 8000,
+) -> None:
+    """Render the leaderboard and show it to this machine's browsers, again whenever a record changes."""
+    from harness.console import say
+    from harness.local_site import served
+
+    folders = results or list(LOCAL)
+    watched = [*folders, *(preview or ()), *([reproduced] if reproduced else ())]
+
+    def again() -> None:
+        render(collected(folders, preview=preview or (), rerun=reproduced), out, "--out", source=folders[0])
+
+    say(f"http://127.0.0.1:{port}/ until Ctrl-C")
+    served(out, port, watched, again)
+
+
+def pack(
+    *,
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results/local"),
+    out: Annotated[Path, typer.Option(help="New folder for the packed records.")],
+) -> None:
+    """Pack records for publication: one file per benchmark and method, which every command reads as records."""
+    from harness.console import complain, say
+    from harness.store import Store
+
+    store = Store(results)
+    for problem in store.problems():
+        complain(f"Left out: {problem.path} {problem.reason}")
+    files = store.pack(out)
+    if not files:
+        raise UserError(f"No finished cell in {results}, so there is nothing to pack.")
+    say(f"Packed {len(store.ids())} records into {len(files)} files, {sum(f.stat().st_size for f in files):,} bytes.")
+
+
+def check(
+    path: Annotated[Path, typer.Argument(help="A packed entry, a folder of them, or a folder of records.")],
+    *,
+    results: Annotated[
+        list[Path] | None, typer.Option(help="The board that it would stand on; may be repeated.")
+    ] = None,
+) -> None:
+    """Check records or submissions strictly: every problem is named with file and field; exit 1 if there is one."""
+    from harness.console import say
+    from harness.store import Store
+    from leaderboard.submissions.check import check as checked
+    from leaderboard.submissions.check import is_submission, sorted_problems
+
+    if not path.is_dir():
+        raise UserError(f"There is no folder {path}. Give one that `harness submit pack` or `harness run` wrote.")
+    board = [record for folder in results or () for record in Store(folder).records()]
+    folders = [path] if is_submission(path) else [f for f in sorted(path.iterdir()) if f.is_dir() and is_submission(f)]
+    found = [(folder, checked(folder, board)) for folder in folders]
+    lines = [f"{folder}/{line}" for folder, one in found for line in sorted_problems(one.problems)]
+    records = sum(len(one.records) for _, one in found)
+    if not folders:
+        store = Store(path)
+        lines = [f"{problem.path} {problem.reason}" for problem in store.problems()]
+        records = len(store.records())
+    for line in lines:
+        say(line)
+    say(f"{records} records, {len(lines)} problems.")
+    if lines or not records:
+        raise typer.Exit(FAILED)
+
+
+def reproduce(
+    entry: Annotated[str, typer.Argument(help="Id of an entry, as at the foot of its page.")],
+    *,
+    results: Folders = None,
+    out: Annotated[Path, typer.Option(help="Folder of cells that were measured again.")] = Path("results/reproduced"),
+    sample: Annotated[float, typer.Option(min=0, max=1, help="Share of the entry's cells.")] = 1.0,
+    workers: flag.Workers = None,
+) -> None:
+    """Measure an entry again on this machine and compare; exit 1 if a score differs by more than the tolerance."""
+    from harness.again import plan_again
+    from harness.console import say
+    from harness.means import Means
+    from harness.places import require_writable
+    from harness.session import run_session
+    from harness.store import Store
+    from leaderboard.evidence import differences
+
+    require_writable(out, "--out")
+    wanted = _records_of(entry, collected(results or list(LOCAL)).records)
+    plan = plan_again(wanted, sample=sample)
+    store = Store(out)
+    outcome = run_session(plan, store, Means(workers=workers))
+    before, again = {record.id: record for record in wanted}, {record.id: record for record in store.records()}
+    known = [planned for planned in plan.cells if planned.id in again]
+    found = [(planned, what) for planned in known for what in differences(before[planned.id], again[planned.id])]
+    for planned, what in found:
+        say(f"{planned.label}: {what}")
+    differing = len({planned.id for planned, _ in found})
+    say(f"{len(known)} of {len(wanted)} cells measured again: {len(known) - differing} agree, {differing} differ.")
+    if found or outcome.failures:
+        raise typer.Exit(FAILED)
+
+
+def submit_pack(
+    *,
+    entry: Annotated[str, typer.Option(help="A method's name, with all its settings, or the id of one entry.")] = "",
+    attack: Annotated[str, typer.Option(help="Only cells of this attack, on whichever methods it was run.")] = "",
+    results: Annotated[Path, typer.Option(help="Folder of records.")] = Path("results/local"),
+    out: Annotated[Path, typer.Option(help="Folder of the submission; its entry.toml is never overwritten.")],
+) -> None:
+    """Pack an entry for the board: records, items, versions and hashes, and a small file to fill in."""
+    from harness.console import say
+    from harness.store import Store
+    from leaderboard.submissions.pack import pack as packed
+
+    if not entry and not attack:
+        raise UserError("Nothing was named. Give --entry METHOD (or an entry's id), or --attack NAME.")
+    records = Store(results).records()
+    chosen = [r for r in (_records_of(entry, records) if entry else records) if r.method.role == "method"]
+    chosen = [record for record in chosen if not attack or record.cell.attack.name == attack]
+    if not chosen:
+        raise UserError(f"{results} holds no finished cell of {' under '.join(filter(None, (entry, attack)))}.")
+    try:
+        files = packed(chosen, out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}. Choose another folder.") from error
+    say(f"Packed {len(chosen)} records into {len(files)} files under {out}. Fill in {out / 'entry.toml'}, then:")
+    say(f"  harness leaderboard check {quote(str(out))}")
+
+
+def render(collection: Collection, out: Path, name: str, *, source: Path) -> bool:
+    """Render what was collected, if anything; files that are no records are named and left out."""
+    from harness.console import complain, say
+    from leaderboard.site.build import build as built
+
+    for problem in collection.problems:
+        complain(problem)
+    if not collection.records:
+        complain(f"No finished cell in {source}, so there is nothing to render. `harness run` writes them there.")
+        return False
+    try:
+        say(f"Leaderboard: {built(collection, out)}")
+    except OSError as error:
+        raise UserError(
+            f"{name} {out} cannot be written: {error.strerror}. The records in {source} are kept; render them with "
+            f"`harness leaderboard build --results {quote(str(source))} --out FOLDER`."
+        ) from error
+    return True
+
+
+def collected(results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: Path | None = None) -> Collection:
+    """Records of several folders, the submissions among them, and what maintainers wrote beside them.
+
+    Raises:
+        UserError: A file of notes is not as it should be.
+    """
+    from harness.store import Store
+    from leaderboard.collection import Collection
+    from leaderboard.notes import NotesError, changes_in, reported_in
+    from leaderboard.submissions.check import is_submission
+    from leaderboard.submissions.handed_in import handed_in
+
+    stores = [(folder, Store(folder)) for folder in (*results, *preview)]
+    records = [record for _, store in stores for record in store.records()]
+    folders = {child for folder, _ in stores for child in (folder, *folder.rglob("*")) if child.is_dir()}
+    try:
+        return Collection(
+            records=tuple(records),
+            problems=tuple(f"{p.path} {p.reason}" for _, store in stores for p in store.problems()),
+            submissions=tuple(handed_in(folder) for folder in sorted(folders) if is_submission(folder)),
+            rerun=Store(rerun).records() if rerun else (),
+            changes=tuple(change for folder, _ in stores for change in changes_in(folder)),
+            reported=tuple(one for folder, _ in stores for one in reported_in(folder)),
+            preview=frozenset(record.id for folder in preview for record in Store(folder).records()),
+        )
+    except NotesError as error:
+        raise UserError(f"{error}. Mend the file, then build again.") from error
+
+
+def _records_of(entry: str, records: Sequence[Record]) -> list[Record]:
+    """The records of a method or of one entry."""
+    from leaderboard.derive import boards_of
+    from leaderboard.labels import key_of
+    from leaderboard.site.addresses import entry_id
+
+    named = [record for record in records if record.cell.method.name == entry]
+    if named:
+        return named
+    for board in boards_of(records):
+        for row in board.rows:
+            if entry_id(board, row) == entry:
+                return [record for record in board.records if key_of(record.cell.method) == row.key]
+    raise UserError(f"There is no method and no entry {entry!r} among these records. Ids stand at the foot of a page.")

@@ -1,0 +1,94 @@
+"""What maintainers write beside records: what changed (``changes.toml``), and numbers of others (``reported.toml``)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from leaderboard.collection import Change, Reported
+from leaderboard.submissions.about import Link, Note
+
+CHANGES, REPORTED = "changes.toml", "reported.toml"
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+T = TypeVar("T")
+_STRICT = {"extra": "forbid", "strict": True}
+
+
+class NotesError(ValueError):
+    """A file of notes is none; the message names file, field and what is wrong."""
+
+
+@dataclass(frozen=True)
+class _Change:
+    date: Date
+    kind: Literal["release", "erratum", "withdrawn"]
+    text: Note
+    entry: Annotated[str, Field(pattern=r"^[a-z0-9-]*$", max_length=80)] = ""
+    name: Note = ""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class _Changes:
+    change: list[_Change] = field(default_factory=list)
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class _Number:
+    benchmark: Note
+    model: Note
+    method: Note
+    quantity: Note
+    value: Note
+    source: Note
+    link: Link
+    note: Note = ""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    number: list[_Number] = field(default_factory=list)
+
+    __pydantic_config__ = _STRICT
+
+
+def changes_in(folder: Path) -> Iterator[Change]:
+    """Every change noted anywhere under a folder.
+
+    Raises:
+        NotesError: A file is not as it should be.
+    """
+    for path in sorted(folder.rglob(CHANGES)):
+        for one in _read(path, TypeAdapter(_Changes)).change:
+            yield Change(one.date, one.kind, one.text, one.entry, one.name)
+
+
+def reported_in(folder: Path) -> Iterator[Reported]:
+    """Every number of others noted anywhere under a folder.
+
+    Raises:
+        NotesError: A file is not as it should be.
+    """
+    for path in sorted(folder.rglob(REPORTED)):
+        for one in _read(path, TypeAdapter(_Numbers)).number:
+            yield Reported(**vars(one))
+
+
+def _read(path: Path, form: TypeAdapter[T]) -> T:
+    try:
+        return form.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NotesError(f"{path}: {error}") from error
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)]
+        raise NotesError(f"{path}: {'; '.join(found)}") from error

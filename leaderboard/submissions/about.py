@@ -1,0 +1,105 @@
+"""What a submitter says of his entry: one small TOML file, every field checked, and every problem named."""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+ABOUT = "entry.toml"
+LONGEST_NAME, LONGEST_NOTE = 60, 300
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a submission.
+
+    Attributes:
+        file: Relative to its folder; empty if it is the folder's.
+        where: Field, line or record in the file; empty if it is the file's.
+    """
+
+    file: str
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{': '.join(part for part in (self.file, self.where) if part)}: {self.text}".removeprefix(": ")
+
+
+def _plain(text: str) -> str:
+    """Text that shows what it holds."""
+    bad = sorted({f"U+{ord(c):04X}" for c in text if unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS})
+    if bad:
+        raise ValueError(f"holds {', '.join(bad)}: no control characters, and nothing that turns text around")
+    return text
+
+
+def _https(address: str) -> str:
+    found = urlsplit(_plain(address))
+    if found.scheme != "https" or not found.hostname or "." not in found.hostname or found.username is not None:
+        raise ValueError(f"{address!r} is no https address of a public host")
+    return address
+
+
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_plain)]
+Note = Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(_plain)]
+Link = Annotated[str, Field(max_length=300), AfterValidator(_https)]
+Licence = Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]{2,40}$")]
+
+
+@dataclass(frozen=True)
+class About:
+    """The file's content.
+
+    Attributes:
+        method: The method's name as its author writes it.
+        authors: None for an anonymous entry, which can be claimed later.
+        licence: SPDX identifier, of the records.
+        links: What it is -> https address.
+    """
+
+    method: Name
+    authors: Annotated[list[Name], Field(max_length=50)] = field(default_factory=list)
+    licence: Licence = "CC-BY-4.0"
+    note: Note = ""
+    links: Annotated[dict[Name, Link], Field(max_length=10)] = field(default_factory=dict)
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}  # noqa: RUF012 - pydantic reads a plain dict
+
+
+_ABOUT = TypeAdapter(About)
+
+
+def read_about(folder: Path) -> About | list[Problem]:
+    """The file of a folder, or everything that is wrong with it."""
+    path = folder / ABOUT
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [Problem(ABOUT, "", "is missing; `harness submit pack` writes one to fill in")]
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return [Problem(ABOUT, "", f"is no TOML file: {error}")]
+    try:
+        return _ABOUT.validate_python(found)
+    except ValidationError as error:
+        return [Problem(ABOUT, _field(one["loc"]), _words(one)) for one in error.errors(include_url=False)]
+
+
+def _field(path: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def _words(error: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
+    if error["type"] == "unexpected_keyword_argument":
+        return "is no field of an entry"
+    if error["type"] == "missing":
+        return "is missing"
+    return str(error["msg"]).removeprefix("Value error, ")
