@@ -38,7 +38,8 @@ def build(
     folders = results or list(LOCAL)
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"There is no results folder {folder}. Give the one that `harness run` wrote, with --results.")
+            why = "Give the one that `harness run` wrote, with --results."
+            raise UserError(f"There is no results folder {folder}. {why}")
     for folder in (*(preview or ()), *([reproduced] if reproduced else ())):
         if not folder.is_dir():
             raise UserError(f"There is no folder {folder}. Give one that `harness submit pack` or `reproduce` wrote.")
