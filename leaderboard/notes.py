@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def reported_in(folder: Path) -> Iterator[Reported]:
 
 def _read(path: Path, form: TypeAdapter[T]) -> T:
     try:
-        return form.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        return form.validate_json(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NotesError(f"{path}: {error}") from error
     except ValidationError as error:

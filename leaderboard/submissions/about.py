@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass, field
@@ -49,10 +51,16 @@ def _https(address: str) -> str:
     return address
 
 
+def _spdx(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.+-]{2,40}", name):
+        raise ValueError(f"{name!r} is no SPDX identifier, such as CC-BY-4.0")
+    return name
+
+
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_plain)]
 Note = Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(_plain)]
 Link = Annotated[str, Field(max_length=300), AfterValidator(_https)]
-Licence = Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]{2,40}$")]
+Licence = Annotated[str, AfterValidator(_spdx)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def read_about(folder: Path) -> About | list[Problem]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return [Problem(ABOUT, "", f"is no TOML file: {error}")]
     try:
-        return _ABOUT.validate_python(found)
+        return _ABOUT.validate_json(json.dumps(found, default=str))  # strict: a dataclass is read from JSON alone
     except ValidationError as error:
         return [Problem(ABOUT, _field(one["loc"]), _words(one)) for one in error.errors(include_url=False)]
 
