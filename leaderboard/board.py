@@ -29,12 +29,22 @@ ACCESS = ("none", "text", "logits", "grey", "activations", "weights")
 
 @dataclass(frozen=True)
 class AttackRow:
-    """One attack specification as a column of a board."""
+    """One attack specification as a column of a board.
+
+    Attributes:
+        extra: Whether it is no part of the board's panel: handed in by somebody who ran it on rows of others.
+    """
 
     key: str
     label: Label
     spec: Spec
     card: AttackCard
+    extra: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts for K* and must have been run on every row."""
+        return self.card.ranked and not self.extra
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,7 @@ class Row:
         k_star: Largest of K(0) and every ranked attack's K; a lower bound if there are gaps.
         worst: The attack that reaches it, None if none exceeds K(0).
         half_life: T50.
+        best_known: An attack outside the panel that left more than K*; None if there is none.
         gaps: What is missing, in words.
         remarks: Edge cases worth a word beside K(0).
         costs: Cost of unlearning, by seed.
@@ -136,6 +147,7 @@ class Row:
     outcomes: tuple[Outcome, ...]
     k_star: float | None
     worst: Outcome | None
+    best_known: Outcome | None
     half_life: Crossing | None
     curves: tuple[Curve, ...]
     gaps: tuple[str, ...]
@@ -146,7 +158,7 @@ class Row:
     def worst_with(self, access: str) -> float | None:
         """K*, and no more than K(0) and ranked attacks by those who have at most this access."""
         within = ACCESS[: ACCESS.index(access) + 1]
-        mine = [o.k for o in self.outcomes if o.attack.card.ranked and o.attack.card.threat.access in within]
+        mine = [o.k for o in self.outcomes if o.attack.counts and o.attack.card.threat.access in within]
         known = [k for k in (self.k_before, *mine) if k is not None]
         return max(known, default=None)
 

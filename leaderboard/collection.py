@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.record import Record
+from leaderboard.labels import key_of
 
 
 @dataclass(frozen=True)
@@ -100,3 +101,13 @@ class Collection:
     changes: tuple[Change, ...] = ()
     reported: tuple[Reported, ...] = ()
     preview: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def extra_attacks(self) -> frozenset[str]:
+        """Keys of attacks that only submissions hold: what they leave is shown, and moves no rank.
+
+        Where there are no records of the maintainers' own, whatever was handed in is the panel.
+        """
+        handed_in = {key for one in self.submissions for key in one.records}
+        own = {key_of(record.cell.attack) for record in self.records if record.id not in handed_in}
+        return frozenset(key_of(record.cell.attack) for record in self.records) - own if own else frozenset()

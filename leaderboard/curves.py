@@ -57,7 +57,12 @@ class Curve:
 
 
 def curves_of(
-    records: Sequence[Record], before: Mapping[int, Measurement], ruler: Ruler, controls: Mapping[str, frozenset[str]]
+    records: Sequence[Record],
+    before: Mapping[int, Measurement],
+    ruler: Ruler,
+    *,
+    controls: Mapping[str, frozenset[str]],
+    counted: frozenset[str],
 ) -> tuple[Curve, ...]:
     """Every relearning series of one row that has at least two stops.
 
@@ -66,6 +71,7 @@ def curves_of(
         before: The row before attack, by seed.
         ruler: The board's, on point values.
         controls: By key of an attack, the series that the never-learned model has under it.
+        counted: Keys of the attacks that count for the worst case.
     """
     seeds = frozenset(record.cell.seed for record in records)
     groups: dict[tuple[str, str], dict[int, dict[int, Measurement]]] = {}
@@ -74,7 +80,7 @@ def curves_of(
         if record.attack.family != "relearn":
             continue
         key = key_of(record.cell.attack)
-        specs[key] = record.cell.attack, record.attack.ranked
+        specs[key] = record.cell.attack, key in counted
         for m in record.measurements:
             stops = groups.setdefault((key, m.point.series), {}).setdefault(record.cell.seed, {})
             stops[m.point.budget] = m

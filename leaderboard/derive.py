@@ -11,16 +11,15 @@ from dataclasses import asdict, dataclass
 
 from harness.record import BenchmarkCard, Cost, Match, Measurement, MethodCard, Record, digest
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
+from leaderboard.caveats import caveats
 from leaderboard.curves import curves_of, half_life
 from leaderboard.groups import compared, distinct, nowhere
 from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, served_of
-from leaderboard.stops import Twins, by_attack, drifted, series_of, stop_of
+from leaderboard.stops import Twins, by_attack, series_of, stop_of
 
 UTILITY_GATE = 0.90
 FORGET_GATE = 0.25
-BROKEN = 0.80  # u below which silence says nothing
-REPAIRED = "repaired"  # in the name of a series that mends a model first
 _ROUNDING = 1e-9  # a mean of binary fractions may miss a gate it stands on by one bit
 
 
@@ -39,32 +38,44 @@ class _Context:
     match: Match | None
 
 
-def boards_of(records: Iterable[Record]) -> tuple[Board, ...]:
-    """One board per benchmark, engine specification and match, in order of name; a record given twice counts once."""
+def boards_of(records: Iterable[Record], *, extra: frozenset[str] = frozenset()) -> tuple[Board, ...]:
+    """One board per benchmark, engine specification and match, in order of name; a record given twice counts once.
+
+    Args:
+        records: In any order.
+        extra: Keys of attacks that are no part of the panel: what they leave is best known, and moves no rank.
+    """
     found = distinct(records)
     benchmarks = labels_of([r.cell.benchmark for r in found])
     engines = served_of(found)
     return tuple(
-        _board(group, match, benchmarks[key], engines[engine], apart=len(engines) > 1)
+        _board(group, match, benchmarks[key], engines[engine], apart=len(engines) > 1, extra=extra)
         for key, engine, match, group in compared(found)
     )
 
 
-def _board(records: list[Record], match: Match | None, benchmark: Label, served: str, *, apart: bool) -> Board:
+def _board(
+    records: list[Record],
+    match: Match | None,
+    benchmark: Label,
+    served: str,
+    *,
+    apart: bool,
+    extra: frozenset[str],
+) -> Board:
     cell = records[0].cell
     original_records = _controls(records, "original")
     originals = _before(original_records)
     reference_records = _controls(records, "reference")
     references = _before(reference_records)
     scale = scale_of(originals, references)
-    attacks = _attacks(records)
+    attacks = _attacks(records, extra)
     context = _Context(
         ruler=Ruler(scale, value_of),
         has_original=bool(originals),
         attacks=attacks,
-        required=frozenset(
-            key_of(r.cell.attack) for r in records if r.measurements and r.attack.ranked and r.attack.family != "none"
-        ),
+        required=frozenset(key_of(r.cell.attack) for r in records if r.measurements)
+        & {attack.key for attack in attacks if attack.counts},
         controls=by_attack(reference_records),
         series=series_of(reference_records),
         originals=by_attack(original_records),
@@ -119,11 +130,11 @@ def _before(records: Sequence[Record]) -> tuple[Measurement, ...]:
     return tuple(r.measurements[0] for r in sorted(unattacked, key=lambda r: (r.cell.seed, r.id)))
 
 
-def _attacks(records: Sequence[Record]) -> tuple[AttackRow, ...]:
+def _attacks(records: Sequence[Record], extra: frozenset[str]) -> tuple[AttackRow, ...]:
     """The board's attacks by family, then name; the identity (no attack) is not one of them."""
     labels = labels_of([r.cell.attack for r in records])
     found = {key_of(r.cell.attack): r for r in records if r.attack.family != "none"}
-    rows = [AttackRow(key, labels[key], r.cell.attack, r.attack) for key, r in found.items()]
+    rows = [AttackRow(key, labels[key], r.cell.attack, r.attack, extra=key in extra) for key, r in found.items()]
     return tuple(sorted(rows, key=lambda a: (FAMILIES.index(a.card.family), a.label.text, a.key)))
 
 
@@ -132,7 +143,8 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
     seeds = tuple(sorted({r.cell.seed for r in records}))
     before = {r.cell.seed: r.measurements[0] for r in records if r.attack.family == "none" and r.measurements}
     outcomes = tuple(_outcome(a, records, before, context) for a in context.attacks)
-    curves = curves_of(records, before, context.ruler, context.series)
+    counted = frozenset(attack.key for attack in context.attacks if attack.counts)
+    curves = curves_of(records, before, context.ruler, controls=context.series, counted=counted)
     k_before = _mean_or_none([context.ruler.knowledge(before[s]) for s in sorted(before)])
     utility = _mean_or_none([context.ruler.utility(before[s]) for s in sorted(before)])
     k_star, worst = _worst(k_before, outcomes)
@@ -152,12 +164,11 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         outcomes=outcomes,
         k_star=k_star,
         worst=worst,
+        best_known=_best_known(k_star, outcomes),
         half_life=half_life(curves),
         curves=curves,
         gaps=gaps,
-        remarks=(*_remarks(before, context.ruler), *_broken(utility, records, context.ruler), *drifted(records, before))
-        if first.method.role == "method"
-        else (),
+        remarks=tuple(caveats(utility, records, before, context.ruler)) if first.method.role == "method" else (),
         costs=_costs(records),
         shares={r.cell.seed: r.share for r in sorted(records, key=lambda r: r.cell.seed) if r.measurements},
     )
@@ -188,8 +199,15 @@ def _excess(stops: Mapping[int, Stop], before: Mapping[int, Measurement], ruler:
 def _worst(k_before: float | None, outcomes: Sequence[Outcome]) -> tuple[float | None, Outcome | None]:
     """K* and the ranked attack that reaches it; no attack at all is the first candidate."""
     candidates: list[tuple[float, Outcome | None]] = [] if k_before is None else [(k_before, None)]
-    candidates += [(o.k, o) for o in outcomes if o.attack.card.ranked and o.k is not None]
+    candidates += [(o.k, o) for o in outcomes if o.attack.counts and o.k is not None]
     return max(candidates, key=lambda pair: pair[0], default=(None, None))
+
+
+def _best_known(k_star: float | None, outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The attack outside the panel that leaves most, if it leaves more than the panel did."""
+    found = [(o.k, o) for o in outcomes if o.attack.extra and o.attack.card.ranked and o.k is not None]
+    most = max(found, key=lambda pair: pair[0], default=None)
+    return most[1] if most and (k_star is None or most[0] > k_star) else None
 
 
 def _gaps(
@@ -253,24 +271,6 @@ def section_of(
     if gated and utility is not None and k_before is not None and k_before > FORGET_GATE + _ROUNDING:
         return "not_unlearned"
     return "incomplete" if gaps or utility is None or k_before is None else "ranked"
-
-
-def _remarks(before: Mapping[int, Measurement], ruler: Ruler) -> Iterator[str]:
-    if before and all(ruler.unchanged(m) for m in before.values()):
-        yield "not measurably below the original"
-    if any(ruler.below_floor(m) for m in before.values()):
-        yield "below the floor"
-
-
-def _broken(utility: float | None, records: Sequence[Record], ruler: Ruler) -> Iterator[str]:
-    """What must be said of a model that lost its utility: it cannot show what it kept unless it is mended (B.7)."""
-    if utility is None or utility >= BROKEN:
-        return
-    mended = [m for r in records for m in r.measurements if REPAIRED in m.point.series]
-    known = [float(k) for m in mended if (k := ruler.knowledge(m)) is not None]
-    yield (
-        f"broken; mended and attacked it shows K {100 * max(known):.0f} %" if known else "broken, and nothing mended it"
-    )
 
 
 def _costs(records: Sequence[Record]) -> dict[int, Cost]:

@@ -135,7 +135,7 @@ def tabulate(board: Board, *, draws: int = DRAWS) -> Table:
     return Table(
         board=board,
         lines=lines,
-        families=tuple(f for f in FAMILIES if any(a.card.family == f and a.card.ranked for a in board.attacks)),
+        families=tuple(f for f in FAMILIES if any(a.card.family == f and a.counts for a in board.attacks)),
         ranked=len(ranked),
         detectable=detectable_difference([star for star in complete if star is not None]),
         starts=_starts(ranked),
@@ -220,7 +220,7 @@ def _gain(outcome: Outcome, row: Row, sampler: Sampler, before: Value | None) ->
 
 
 def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
-    mine = [o for o in row.outcomes if o.attack.card.family == family and o.attack.card.ranked]
+    mine = [o for o in row.outcomes if o.attack.card.family == family and o.attack.counts]
     reached = [(o.k, o) for o in mine if o.k is not None]
     missing = [o.attack.label.text for o in mine if o.state == "not_run"]
     undefined = [o.attack.label.text for o in mine if o.state == "undefined"]
@@ -239,7 +239,7 @@ def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
 
 def _relearn_excess(row: Row, sampler: Sampler) -> Estimate:
     """X of the relearning attack that left most; the controls have none, since they define it."""
-    ranked = [o for o in row.outcomes if o.attack.card.family == "relearn" and o.attack.card.ranked]
+    ranked = [o for o in row.outcomes if o.attack.card.family == "relearn" and o.attack.counts]
     reached = [(o.k, o) for o in ranked if o.k is not None]
     if not reached or row.card.role != "method":
         return Estimate()

@@ -99,7 +99,7 @@ class BoardPage:
     @property
     def accesses(self) -> tuple[str, ...]:
         """What attackers of this board's ranked attacks may do, from the least to the most."""
-        met = {attack.card.threat.access for attack in self.board.attacks if attack.card.ranked}
+        met = {attack.card.threat.access for attack in self.board.attacks if attack.counts}
         return tuple(access for access in ACCESS if access in met)
 
     @property
@@ -137,7 +137,7 @@ class BoardPage:
     def scope(self) -> str:
         """How many rows, attacks and seeds the board compares."""
         methods = [row for row in self.board.rows if row.card.role == "method"]
-        attacks = sum(a.card.ranked for a in self.board.attacks)
+        attacks = sum(a.counts for a in self.board.attacks)
         seeds = {seed for row in self.board.rows for seed in row.seeds}
         counted = f"{_plural(len(methods), 'method row')} under {_plural(attacks, 'ranked attack')}"
         return f"{counted}, {_plural(len(seeds), 'unlearning seed')}."
