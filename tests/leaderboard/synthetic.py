@@ -154,3 +154,21 @@ def demo(seeds: int = 1) -> list[Record]:
                 record(name, [stop(k, u, series="few-shot", budget=90)], attack="ask", family="prompt", seed=seed)
             )
     return made
+
+
+def many(rows: int) -> list[Record]:
+    """A board of so many methods in every section, under three attacks, each with a relearning curve."""
+    chance = random.Random(0)
+    tokens = (0, 100, 1_000, 10_000)
+    made = controls({"relearn": ("relearn", [stop(0.02 * i, budget=t, series="all") for i, t in enumerate(tokens)])})
+    made += controls({"round": ("edit", [stop(0.0, series="4-bit")])})[2:]
+    made += controls({"ask": ("prompt", [stop(0.02, series="few-shot", budget=90)])})[2:]
+    for number in range(rows):
+        k, top, u = chance.uniform(0, 0.3), chance.uniform(0.3, 1.0), min(1.0, chance.uniform(0.82, 1.05))
+        name = f"method_{number:04}"
+        curve = [stop(k + (top - k) * i / 3, u, budget=t, series="all") for i, t in enumerate(tokens)]
+        made.append(record(name, [stop(k, u)]))
+        made.append(record(name, curve, attack="relearn", family="relearn"))
+        made.append(record(name, [stop(k + 0.03, u, series="4-bit")], attack="round", family="edit"))
+        made.append(record(name, [stop(k + 0.05, u, series="few-shot", budget=90)], attack="ask", family="prompt"))
+    return made

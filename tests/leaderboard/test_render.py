@@ -229,7 +229,7 @@ def test_problems_are_listed(tmp_path: Path) -> None:
 
 def test_cells_of_the_table_equal_the_data_rounded(tmp_path: Path) -> None:
     site(demo(), tmp_path)
-    printed = re.findall(r'<td class="n k">(?:<span class="bound">≥ </span>)?([\d.]+)', board(tmp_path))
+    printed = re.findall(r'<td class="k">(?:<span class="bound">≥ </span>)?([\d.]+)', board(tmp_path))
     assert printed == [f"{100 * row['k_star']:.1f}" for row in data(tmp_path)["rows"]]
 
 
