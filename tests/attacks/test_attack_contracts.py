@@ -95,7 +95,7 @@ def test_the_weights_come_back_from_where_they_were_taken(attack: Attack, tiny_l
     assert all(torch.equal(now, then) for now, then in zip(tiny_lm.model.parameters(), start, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_it_passes_the_check_that_everybody_s_attack_must_pass(name: str) -> None:
     assert failures(check_installed("attack", name)) == []

@@ -144,7 +144,7 @@ def test_presets_name_fields_that_exist(cls: Any) -> None:
     assert published.keys() <= {"wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", installed())
 def test_every_method_conforms_as_it_is_installed(name: str) -> None:
     assert failures(check_installed("method", name)) == []

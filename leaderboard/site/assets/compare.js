@@ -1,0 +1,83 @@
+// Two entries side by side. Differences come with the interval that was computed in Python, or without one.
+(function () {
+  "use strict";
+  var boards = window.LB_DATA.boards.filter(function (board) { return board.entries.length; });
+  var box = document.getElementById("compared"), pick = document.getElementById("pick-board"), sides = [document.getElementById("a"), document.getElementById("b")];
+  if (!boards.length) { box.textContent = "There is no entry to compare yet."; return; }
+  function option(value, text) { var made = document.createElement("option"); made.value = value; made.textContent = text; return made; }
+  function percent(value) { return value === null ? "\u2013" : typeof value === "string" ? value : (100 * value).toFixed(1).replace("-", "\u2212"); }
+  function element(tag, text) { var made = document.createElement(tag); if (text !== undefined) made.textContent = text; return made; }
+  boards.forEach(function (board, at) { pick.appendChild(option(String(at), board.title)); });
+  function fill(board, chosen) {
+    sides.forEach(function (side, at) {
+      side.replaceChildren();
+      board.entries.forEach(function (entry) { side.appendChild(option(entry.id, entry.name)); });
+      side.value = chosen[at] || (board.entries[Math.min(at, board.entries.length - 1)] || {}).id;
+    });
+  }
+  function found(id) {
+    for (var at = 0; at < boards.length; at++) for (var i = 0; i < boards[at].entries.length; i++) if (boards[at].entries[i].id === id) return { board: at, entry: boards[at].entries[i] };
+    return null;
+  }
+  function gap(board, a, b) {
+    for (var i = 0; i < board.pairs.length; i++) {
+      var pair = board.pairs[i];
+      if (pair[0] === a && pair[1] === b) return [pair[2], pair[3]];
+      if (pair[0] === b && pair[1] === a) return [-pair[3], -pair[2]];
+    }
+    return null;
+  }
+  function word(interval, lower) {
+    if (!interval) return "interval not precomputed";
+    if (interval[0] <= 0 && interval[1] >= 0) return "not separable";
+    return (interval[1] < 0) === lower ? "better" : "worse";
+  }
+  function row(body, name, one, other, form, interval, words) {
+    var tr = element("tr"), th = element("th", name), number = typeof one === "number" && typeof other === "number";
+    th.scope = "row";
+    tr.appendChild(th);
+    [form(one), form(other), number ? form(one - other) + (interval ? " [" + form(interval[0]) + ", " + form(interval[1]) + "]" : "") : "\u2013", words || ""].forEach(function (text, at) { var td = element("td", text); if (at < 3) td.className = "n"; tr.appendChild(td); });
+    body.appendChild(tr);
+  }
+  function draw() {
+    var one = found(sides[0].value), other = found(sides[1].value);
+    if (!one || !other || one.board !== other.board) { box.replaceChildren(element("p", "Choose two entries of one board.")); return; }
+    var board = boards[one.board], a = one.entry, b = other.entry, table = element("table"), head = element("tr"), body = element("tbody"), interval = gap(board, a.id, b.id);
+    table.className = "plain";
+    table.appendChild(element("caption", board.title + ", in %. A difference below zero favours the first, except for utility."));
+    ["Measure", a.name, b.name, "Difference", "In words"].forEach(function (text, at) { var th = element("th", text); th.scope = "col"; if (at && at < 4) th.className = "n"; head.appendChild(th); });
+    var thead = element("thead"); thead.appendChild(head); table.appendChild(thead);
+    row(body, "K*", a.kstar, b.kstar, percent, interval, a.id === b.id ? "the same entry" : word(interval, true));
+    row(body, "K(0)", a.before, b.before, percent);
+    row(body, "Utility u", a.utility, b.utility, percent);
+    board.attacks.forEach(function (name, at) { row(body, "K after " + name, a.attacks[at], b.attacks[at], percent); });
+    row(body, "Cost ratio", a.cost, b.cost, function (value) { return typeof value === "number" ? value.toFixed(1).replace("-", "\u2212") : "\u2013"; });
+    [["Worst attack", a.worst || "no attack", b.worst || "no attack"], ["Status", a.status, b.status], ["Seeds", String(a.seeds), String(b.seeds)]].forEach(function (line) { row(body, line[0], line[1], line[2], String); });
+    Object.keys(Object.assign({}, a.settings, b.settings)).sort().forEach(function (name) {
+      var mine = name in a.settings ? a.settings[name] : "\u2013", theirs = name in b.settings ? b.settings[name] : "\u2013";
+      if (mine !== theirs) row(body, name, mine, theirs, String, null, "setting");
+    });
+    table.appendChild(body);
+    var scroll = element("div"); scroll.className = "scroll"; scroll.tabIndex = 0; scroll.setAttribute("role", "region"); scroll.setAttribute("aria-label", "Comparison"); scroll.appendChild(table);
+    var links = element("p");
+    [a, b].forEach(function (entry, at) { var link = element("a", entry.name); link.href = entry.address; if (at) links.appendChild(document.createTextNode(", ")); links.appendChild(link); });
+    box.replaceChildren(scroll, links);
+    history.replaceState(null, "", "#?a=" + encodeURIComponent(a.id) + "&b=" + encodeURIComponent(b.id));
+  }
+  function arrive() {
+    var wanted = {}, missing = [];
+    location.hash.replace(/^#\?/, "").split("&").forEach(function (part) { var at = part.indexOf("="); if (at > 0) { try { wanted[part.slice(0, at)] = decodeURIComponent(part.slice(at + 1)); } catch (_) { /* not ours */ } } });
+    ["a", "b"].forEach(function (side) { if (wanted[side] && !found(wanted[side])) missing.push(wanted[side]); });
+    var first = wanted.a && found(wanted.a);
+    pick.value = String(first ? first.board : 0);
+    fill(boards[first ? first.board : 0], [wanted.a, wanted.b]);
+    if (missing.length) { box.replaceChildren(element("p", "There is no entry " + missing.join(" and no entry ") + " on this site. Choose others above.")); return; }
+    draw();
+  }
+  pick.addEventListener("change", function () { fill(boards[parseInt(pick.value, 10)], []); draw(); });
+  sides.forEach(function (side) { side.addEventListener("change", draw); });
+  document.querySelector(".controls").hidden = false;
+  arrive();
+  window.addEventListener("hashchange", arrive);
+  window.LB_READY = true;
+})();

@@ -1,0 +1,276 @@
+"""A collection to a folder of static files, each written whole or not at all.
+
+Every page is complete without a script, asks nothing of the network, and names others by relative addresses, so that
+the folder works from a disk as from any host. The bytes depend on the collection alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from leaderboard.collection import Change, Collection
+from leaderboard.downloads.bib import methods_bibtex, site_bibtex
+from leaderboard.downloads.files import board_files, experiment_files, names_of
+from leaderboard.site import words
+from leaderboard.site.addresses import (
+    attack_address,
+    board_address,
+    details_address,
+    entry_address,
+    experiment_address,
+    method_address,
+    relative,
+)
+from leaderboard.site.attack_page import views_of
+from leaderboard.site.board_page import BoardPage, provenance_of
+from leaderboard.site.compare import TOP_PAIRS, board_data
+from leaderboard.site.entry_page import beside_leader, seeds_of
+from leaderboard.site.environment import environment
+from leaderboard.site.figures import strip
+from leaderboard.site.listing import attacks_index, methods_index, overview_rows
+from leaderboard.site.panels import of_row
+from leaderboard.site.site import Entry, Site, site_of
+from leaderboard.stats import DRAWS
+
+ASSETS = Path(__file__).parent / "assets"
+ENTRY_EXAMPLE = Path(__file__).parents[1] / "submissions" / "entry.example.toml"
+
+
+def build(collection: Collection, out: Path) -> Path:
+    """Write the site.
+
+    Args:
+        collection: Everything to show.
+        out: Folder to write into; made if absent. Other files in it are left alone.
+
+    Returns:
+        Path of the first page.
+    """
+    site = site_of(collection)
+    written = {}
+    for name, content in files(site):
+        written[name] = content if isinstance(content, bytes) else content.encode()
+        _write(out / name, written[name])
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in written.items() if name.startswith("data/")}
+    text = "".join(f"{digest}  {posixpath.relpath(name, 'data')}\n" for name, digest in sorted(sums.items()))
+    _write(out / "data" / "SHA256SUMS", text.encode())
+    listed = [(posixpath.relpath(n, "data"), f"{len(written[n]):,}", sums[n]) for n in sorted(sums)]
+    pages = Pages(site)
+    _write(out / "data" / "index.html", pages.page("data/index.html", "downloads.html.j2", files=listed).encode())
+    return out / "index.html"
+
+
+def files(site: Site) -> Iterator[tuple[str, str | bytes]]:
+    """Every file of the site but the list of files: its address, and what it holds."""
+    pages = Pages(site)
+    yield from pages.all()
+    for asset in sorted(ASSETS.iterdir()):
+        yield f"assets/{asset.name}", asset.read_bytes()
+    yield "assets/board-data.js", board_data(site)
+    for page in site.pages:
+        ids = {e.line.row.key: e.id for e in site.entries if e.page is page}
+        for name, text in board_files(page.table, ids, release=pages.release).items():
+            yield f"data/{name}", text
+    for view in site.experiments:
+        for name, text in experiment_files(view.experiment).items():
+            yield f"data/{name}", text
+    for entry in site.entries:
+        yield f"data/entries/{entry.id}.records.gz", entry.file
+    cited = [(e.line.row.label.name, e.line.row.card.citation) for e in site.entries]
+    cited += [(a.label.name, a.card.citation) for page in site.pages for a in page.board.attacks]
+    yield "data/methods.bib", methods_bibtex(cited)
+    yield "data/site.bib", pages.bibtex
+
+
+class Pages:
+    """Renders pages that all know the site they belong to."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._env: Environment = environment()
+        self._env.filters |= {
+            "provenance": lambda page: provenance_of(page.board.records),
+            "files": lambda page: [(name, _kind(name)) for name in names_of(page.table)],
+            "statuses": self._statuses,
+        }
+
+    @property
+    def release(self) -> str:
+        """What the site says of itself on every page; the date is the newest record's, so that builds repeat."""
+        named = [change for change in self._changes() if change.kind == "release"]
+        stamps = [record.provenance.started for record in self.site.collection.records]
+        counts = [f"{count} {status}" for status, count in self.site.statuses]
+        entries = sum(entry.is_method for entry in self.site.entries)
+        parts = [
+            f"Release {named[0].name}." if named else "",
+            f"Newest record {max(stamps)[:10]}." if stamps else "No records.",
+            f"{entries} entries: {', '.join(counts)}." if entries else "",
+        ]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def bibtex(self) -> str:
+        """How to cite the site."""
+        stamps = [record.provenance.started for record in self.site.collection.records]
+        return site_bibtex(title="Unlearning under attack", release=self.release, year=max(stamps, default="")[:4])
+
+    def page(self, address: str, template: str, **context: Any) -> str:  # noqa: ANN401 - whatever a template names
+        """One page as text."""
+        notices = context.pop("notices", None)
+        return self._env.get_template(template).render(
+            here=address,
+            to=lambda there: relative(there, address),
+            site=self.site,
+            release=self.release,
+            notices=self._notices(list(self.site.pages)) if notices is None else notices,
+            **context,
+        )
+
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Every page but the list of files."""
+        yield from self._boards()
+        yield from self._entries()
+        yield from self._methods()
+        yield from self._attacks()
+        yield from self._texts()
+
+    def _boards(self) -> Iterator[tuple[str, str]]:
+        default = self.site.default
+        if default is None:
+            yield "index.html", self.page("index.html", "empty.html.j2")
+            return
+        for address, page in [("index.html", default), *((board_address(p.board), p) for p in self.site.pages)]:
+            yield address, self.page(address, "board.html.j2", page=page, notices=self._notices([page]))
+        for page in self.site.pages:
+            address = details_address(page.board)
+            yield address, self.page(address, "board_details.html.j2", page=page, notices=self._notices([page]))
+        for view in self.site.experiments:
+            address = experiment_address(view.slug)
+            yield address, self.page(address, "experiment.html.j2", view=view, notices=view.experiment.notices)
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        for entry in self.site.entries:
+            address = entry_address(entry.id)
+            yield (
+                address,
+                self.page(
+                    address,
+                    "entry.html.j2",
+                    entry=entry,
+                    strip=strip(entry.line),
+                    leader=beside_leader(self.site, entry),
+                    seeds=seeds_of(entry),
+                    panels=of_row(entry.page.table, entry.line),
+                    provenance=provenance_of(entry.records),
+                    content=_content(entry),
+                    changes=[change for change in self._changes() if change.entry == entry.id],
+                    file={"size": f"{len(entry.file):,} bytes", "digest": hashlib.sha256(entry.file).hexdigest()},
+                    notices=self._notices([entry.page]),
+                ),
+            )
+        shown = {entry.id for entry in self.site.entries}
+        for change in self._changes():
+            if change.kind == "withdrawn" and change.entry and change.entry not in shown:
+                address = entry_address(change.entry)
+                yield address, self.page(address, "withdrawn.html.j2", change=change, notices=[])
+
+    def _methods(self) -> Iterator[tuple[str, str]]:
+        yield "methods.html", self.page("methods.html", "index_of.html.j2", **methods_index(self.site))
+        for method in self.site.methods:
+            address = method_address(method.name)
+            curves = [
+                (entry.name, entry.page, panels)
+                for entry in method.entries
+                if (panels := of_row(entry.page.table, entry.line))
+            ]
+            reported = [one for one in self.site.collection.reported if one.method == method.name]
+            notices = self._notices([entry.page for entry in method.entries])
+            yield (
+                address,
+                self.page(
+                    address, "method.html.j2", method=method, curves=curves, reported=reported, notices=notices
+                ),
+            )
+
+    def _attacks(self) -> Iterator[tuple[str, str]]:
+        yield "attacks.html", self.page("attacks.html", "index_of.html.j2", **attacks_index(self.site))
+        for attack in self.site.attacks:
+            address = attack_address(attack.name)
+            notices = self._notices([page for page, _, _ in attack.rows])
+            yield (
+                address,
+                self.page(address, "attack.html.j2", attack=attack, views=views_of(attack), notices=notices),
+            )
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        site = self.site
+        boards = [page for page in site.pages if page.board.match is None]
+        yield "overview.html", self.page("overview.html", "overview.html.j2", boards=boards, rows=overview_rows(site))
+        yield "compare.html", self.page("compare.html", "compare.html.j2", top_pairs=TOP_PAIRS)
+        yield "sharpness.html", self.page("sharpness.html", "sharpness.html.j2")
+        draws = f"{site.pages[0].table.draws if site.pages else DRAWS:,}"
+        provenance = provenance_of(site.collection.records)
+        yield (
+            "about.html",
+            self.page("about.html", "about.html.j2", draws=draws, bibtex=self.bibtex, provenance=provenance),
+        )
+        example = ENTRY_EXAMPLE.read_text(encoding="utf-8")
+        yield "submit.html", self.page("submit.html", "submit.html.j2", example=example, rules=words.NAME_RULES)
+        yield (
+            "changes.html",
+            self.page(
+                "changes.html",
+                "changes.html.j2",
+                changes=self._changes(),
+                problems=sorted(site.collection.problems),
+                broken=[entry for entry in site.entries if entry.line.row.best_known],
+            ),
+        )
+
+    def _changes(self) -> list[Change]:
+        """The newest first."""
+        return sorted(self.site.collection.changes, key=lambda c: (c.date, c.kind, c.text), reverse=True)
+
+    def _statuses(self, page: BoardPage) -> list[str]:
+        mine = {entry.evidence.status for entry in self.site.entries if entry.page is page and entry.is_method}
+        return [status for status in words.STATUS_WORDS if status in mine]
+
+    @staticmethod
+    def _notices(pages: list[BoardPage]) -> list[str]:
+        """What must stand wherever these boards' numbers stand, each once."""
+        return [notice for notice in dict.fromkeys(page.board.notice for page in pages) if notice]
+
+
+def _kind(name: str) -> str:
+    kinds = {"-scores.csv": "every score of every stop (CSV)", "-attacks.csv": "every attack on every row (CSV)"}
+    kinds |= {"-long.csv": "tidy CSV", ".meta.json": "about the files (JSON)", ".json": "JSON", ".tex": "LaTeX"}
+    return next((words for end, words in kinds.items() if name.endswith(end)), "CSV")
+
+
+def _content(entry: Entry) -> str:
+    """Digests of the data and models that the entry was measured on."""
+    content = entry.page.board.benchmark.content
+    return ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(content.items())) or "none noted"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

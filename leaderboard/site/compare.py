@@ -1,0 +1,81 @@
+"""Data for the comparison of two entries: values of every row, and paired intervals where they were computed."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+from leaderboard.board import Outcome
+from leaderboard.labels import parameters
+from leaderboard.site.addresses import board_address, entry_address
+from leaderboard.site.site import Entry, Site
+from leaderboard.standings import difference
+
+TOP_PAIRS = 30
+"""The first rows of a board, among which every pair has its interval."""
+
+
+def board_data(site: Site) -> str:
+    """A script that holds the values; a page reads it from a file as well as from a server."""
+    boards = []
+    for page in site.pages:
+        mine = [entry for entry in site.entries if entry.page is page and entry.is_method]
+        boards.append(
+            {
+                "title": page.heading,
+                "address": board_address(page.board),
+                "attacks": [attack.label.text for attack in page.board.attacks],
+                "entries": [_entry(entry) for entry in mine],
+                "pairs": _pairs(mine),
+            }
+        )
+    text = json.dumps({"boards": boards}, separators=(",", ":"), allow_nan=False, sort_keys=True)
+    return f"window.LB_DATA={_inert(text)};\n"
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    line, row = entry.line, entry.line.row
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "address": entry_address(entry.id),
+        "status": entry.evidence.status,
+        "kstar": _rounded(line.k_star.value),
+        "before": _rounded(line.k_before.value),
+        "utility": _rounded(line.utility.value),
+        "cost": _rounded(line.cost_ratio),
+        "worst": row.worst.attack.label.text if row.worst else "",
+        "attacks": [_left(outcome) for outcome in row.outcomes],
+        "settings": {**parameters(row.spec), "version": str(row.spec.version)},
+        "seeds": len(row.seeds),
+    }
+
+
+def _left(outcome: Outcome) -> float | str:
+    words = {"not_applicable": "n/a", "undefined": "n/d", "not_run": "n/r"}
+    return words[outcome.state] if outcome.k is None else round(outcome.k, 6)
+
+
+def _pairs(entries: list[Entry]) -> list[list[object]]:
+    """Paired intervals of K* of one less another: among the first, and of every entry to the leader."""
+    known = [e for e in entries if e.line.k_star.value is not None and e.line.draws.k_star is not None]
+    first = {frozenset(pair) for pair in combinations(range(min(TOP_PAIRS, len(known))), 2)}
+    wanted = first | {frozenset((0, at)) for at in range(1, len(known))}
+    found = []
+    for low, high in sorted(tuple(sorted(pair)) for pair in wanted):
+        one, other = known[low], known[high]
+        values = (one.line.k_star.value or 0.0, other.line.k_star.value or 0.0)
+        gap = difference(one.line.draws, other.line.draws, values)
+        if gap is not None:
+            found.append([one.id, other.id, round(gap.low, 4), round(gap.high, 4)])
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _inert(text: str) -> str:
+    """JSON that ends no script and starts no comment wherever it stands."""
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    return "".join(escapes.get(character, character) for character in text)

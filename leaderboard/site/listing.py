@@ -1,0 +1,65 @@
+"""Pages that list others: methods, attacks, and the overview of all boards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from leaderboard.site.addresses import attack_address, method_address
+from leaderboard.site.site import Entry, Site
+from leaderboard.site.words import ACCESS_WORDS, DATA_WORDS, FAMILY_NAMES
+
+
+def methods_index(site: Site) -> dict[str, object]:
+    """Every method with what it is."""
+    rows = []
+    for method in site.methods:
+        card = method.entries[0].line.row.card
+        boards = len({entry.page.board.key for entry in method.entries})
+        rows.append((method_address(method.name), method.name, (card.family, card.fidelity, card.summary, str(boards))))
+    return {
+        "title": "Methods",
+        "lead": "Every unlearning method on this site, with all of its entries and curves.",
+        "heads": ("Method", "Family", "Fidelity", "What it is", "Boards"),
+        "rows": rows,
+    }
+
+
+def attacks_index(site: Site) -> dict[str, object]:
+    """Every attack with its threat model."""
+    rows = []
+    for attack in site.attacks:
+        card = attack.first.card
+        counts = "ranked" if attack.first.counts else "outside the panel" if attack.first.extra else "diagnostic"
+        texts = (
+            " ".join(FAMILY_NAMES[card.family]).lower(),
+            ACCESS_WORDS[card.threat.access],
+            DATA_WORDS[card.threat.data],
+            counts,
+            card.summary,
+        )
+        rows.append((attack_address(attack.name), attack.name, texts))
+    return {
+        "title": "Attacks",
+        "lead": "Who attacks, what he may do to the model, what he owns, and what it brings back.",
+        "heads": ("Attack", "Family", "Access", "Data", "Counts", "What it does"),
+        "rows": rows,
+    }
+
+
+def overview_rows(site: Site) -> list[tuple[str, list[Entry | None]]]:
+    """By method, its best entry on every board that is not a matched one; best overall standing first."""
+    boards = [page for page in site.pages if page.board.match is None]
+    rows = [(m.name, [_best([e for e in m.entries if e.page is page]) for page in boards]) for m in site.methods]
+    return sorted((row for row in rows if any(row[1])), key=lambda row: (*_standing(row[1]), row[0]))
+
+
+def _best(entries: Sequence[Entry]) -> Entry | None:
+    """The entry with the best tier, then the least K*."""
+    return min(entries, key=lambda e: (e.line.tier or math.inf, e.line.k_star.value or 0.0, e.id), default=None)
+
+
+def _standing(entries: Sequence[Entry | None]) -> tuple[int, int]:
+    """On how many boards it has no tier, and the sum of those that it has."""
+    tiers = [entry.line.tier if entry else None for entry in entries]
+    return sum(tier is None for tier in tiers), sum(tier or 0 for tier in tiers)

@@ -1,0 +1,142 @@
+"""The whole site as values: boards, entries, methods and attacks with their addresses, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.archive import packed
+from harness.record import Record
+from leaderboard.board import AttackRow, Outcome
+from leaderboard.collection import Collection
+from leaderboard.derive import boards_of
+from leaderboard.evidence import STATUSES, Evidence, Witnesses
+from leaderboard.experiments import experiments_of
+from leaderboard.labels import key_of
+from leaderboard.site.addresses import entry_id
+from leaderboard.site.board_page import BoardPage, page_of
+from leaderboard.site.experiment_page import ExperimentPage, experiment_page_of
+from leaderboard.table import Line, tabulate
+
+_SCALES = ("full", "slice", "pocket")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of one board, with everything that stands behind it."""
+
+    id: str
+    page: BoardPage
+    line: Line
+    evidence: Evidence
+    records: tuple[Record, ...]
+
+    @cached_property
+    def file(self) -> bytes:
+        """Its records, packed."""
+        return packed(self.records)
+
+    @property
+    def name(self) -> str:
+        """What the row is called, variant included."""
+        return self.line.row.label.text
+
+    @property
+    def is_method(self) -> bool:
+        """Whether it is no control."""
+        return self.line.row.card.role == "method"
+
+
+@dataclass(frozen=True)
+class MethodPage:
+    """One method on every board."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class AttackPage:
+    """One attack on every row of every board.
+
+    Attributes:
+        rows: On each board, the attack (every specification of that name) and what it left on every entry.
+    """
+
+    name: str
+    rows: tuple[tuple[BoardPage, AttackRow, tuple[tuple[Entry, Outcome], ...]], ...]
+
+    @property
+    def first(self) -> AttackRow:
+        """Its card on the first board that has it."""
+        return self.rows[0][1]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that the pages say."""
+
+    collection: Collection
+    pages: tuple[BoardPage, ...]
+    experiments: tuple[ExperimentPage, ...]
+    entries: tuple[Entry, ...]
+
+    @property
+    def default(self) -> BoardPage | None:
+        """The board that a visitor meets first: the largest scale, then the most ranked rows; never a matched one."""
+        plain = [page for page in self.pages if page.board.match is None] or list(self.pages)
+        return min(plain, key=lambda page: (_SCALES.index(page.board.card.scale), -page.table.ranked), default=None)
+
+    @cached_property
+    def by_key(self) -> dict[tuple[str, str], Entry]:
+        """Entries by the keys of their board and their row."""
+        return {(entry.page.board.key, entry.line.row.key): entry for entry in self.entries}
+
+    @cached_property
+    def methods(self) -> tuple[MethodPage, ...]:
+        """Every method in order of name; controls are no methods."""
+        names = sorted({e.line.row.label.name for e in self.entries if e.is_method})
+        return tuple(
+            MethodPage(name, tuple(e for e in self.entries if e.is_method and e.line.row.label.name == name))
+            for name in names
+        )
+
+    @cached_property
+    def attacks(self) -> tuple[AttackPage, ...]:
+        """Every attack in order of name."""
+        found: dict[str, list[tuple[BoardPage, AttackRow, tuple[tuple[Entry, Outcome], ...]]]] = {}
+        for page in self.pages:
+            mine = [entry for entry in self.entries if entry.page is page]
+            for at, attack in enumerate(page.board.attacks):
+                rows = tuple((entry, entry.line.row.outcomes[at]) for entry in mine)
+                found.setdefault(attack.label.name, []).append((page, attack, rows))
+        return tuple(AttackPage(name, tuple(found[name])) for name in sorted(found))
+
+    @property
+    def statuses(self) -> tuple[tuple[str, int], ...]:
+        """How many method entries stand on what evidence, the strongest first."""
+        counts = {status: sum(e.evidence.status == status for e in self.entries if e.is_method) for status in STATUSES}
+        return tuple((status, counts[status]) for status in reversed(STATUSES) if counts[status])
+
+    def entry(self, page: BoardPage, line: Line) -> Entry:
+        """The entry of a line of a board."""
+        return self.by_key[page.board.key, line.row.key]
+
+
+def site_of(collection: Collection) -> Site:
+    """Derive boards and entries from a collection."""
+    tables = [tabulate(board) for board in boards_of(collection.records, extra=collection.extra_attacks)]
+    pages = tuple(page_of(table) for table in tables)
+    experiments = tuple(experiment_page_of(experiment) for experiment in experiments_of(tables))
+    return Site(collection, pages, experiments, tuple(_entries(pages, Witnesses(collection))))
+
+
+def _entries(pages: Sequence[BoardPage], witnesses: Witnesses) -> Iterable[Entry]:
+    for page in pages:
+        records: dict[str, list[Record]] = {}
+        for record in page.board.records:
+            records.setdefault(key_of(record.cell.method), []).append(record)
+        for line in page.table.lines:
+            mine = tuple(sorted(records[line.row.key], key=lambda r: (r.cell.attack.name, r.cell.seed, r.id)))
+            yield Entry(entry_id(page.board, line.row), page, line, witnesses.evidence(mine), mine)

@@ -1,0 +1,87 @@
+"""Sites for the browser: empty, one row, usual, many rows, hostile names, and every kind of gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from sites import site
+from synthetic import CARD, controls, demo, many, record, stop
+
+from harness.record import BenchmarkCard, Record
+
+HOSTILE = '</script><img src=x onerror="window.harmed=1">"\'&{{7*7}}'
+AWKWARD = (
+    "x" * 300,
+    "evil\u202egnp.exe",
+    "zero\u200bwidth\u200dhere",
+    "\N{SKULL AND CROSSBONES}\N{VARIATION SELECTOR-16}\N{PILE OF POO}",
+    "e\u0301\u0301\u0301\u0301 combining",
+    "=cmd|' /C calc'!A0",
+    "\\input{/etc/passwd}",
+)
+
+
+def hostile() -> list[Record]:
+    """Every text field holds something that wants to be run, and names that are hard to print."""
+    card = BenchmarkCard(HOSTILE, "slice", HOSTILE, HOSTILE, (HOSTILE,))
+    curve = [stop(k, budget=tokens, series=HOSTILE) for k, tokens in ((0.1, 0), (0.2, 50), (0.4, 900))]
+    made = [record("o", [stop(1.0)], role="original"), record("r", [stop(0.0)], role="reference")]
+    for number, name in enumerate((HOSTILE, *AWKWARD)):
+        made.append(record(name, [stop(0.1 + 0.01 * number)], params={"p": HOSTILE}))
+        made.append(record(name, curve, attack=HOSTILE, family="relearn", params={"p": HOSTILE}))
+    made.append(record("x", [stop(0.1)]))
+    made.append(record("x", attack="y", family="edit", not_applicable=HOSTILE))
+    return [replace(r, benchmark=card, method=replace(r.method, summary=HOSTILE, citation=HOSTILE)) for r in made]
+
+
+def gaps() -> list[Record]:
+    """What was not run, has no meaning, is bounded, stands beside a gate, does nothing, or speaks gibberish."""
+    attack = {"attack": "relearn", "family": "relearn"}
+    curve = [stop(0.1, budget=0), stop(0.2, budget=100), stop(0.3, budget=1_000)]
+    made = controls({"relearn": ("relearn", curve)})
+    made += [record("complete", [stop(0.1)]), record("complete", curve, **attack)]
+    made += [record("complete", [stop(0.12)], attack="round", family="edit")]
+    made += [record("patchy", [stop(0.1)]), record("patchy", [stop(0.4)], attack="round", family="edit")]
+    made += [record("excused", [stop(0.1)]), record("excused", curve, **attack)]
+    made += [record("excused", attack="round", family="edit", not_applicable="no weights to round")]
+    for name, k, u in (("inside", 0.1, 0.905), ("outside", 0.1, 0.895), ("idle", 1.0, 1.0), ("gibberish", 0.0, 0.0)):
+        made += [record(name, [stop(k, u)]), record(name, curve, **attack)]
+        made += [record(name, [stop(k, u)], attack="round", family="edit")]
+    return made
+
+
+def empty(out: Path) -> Path:
+    """No record at all."""
+    return site([], out)
+
+
+def made(records: Callable[[], list[Record]], out: Path) -> Path:
+    """A site of records."""
+    return site(records(), out)
+
+
+def lonely() -> list[Record]:
+    """One row."""
+    return [*controls(), record(stops=[stop(0.1)])]
+
+
+def two_boards() -> list[Record]:
+    """The usual board under two seeds, and a second one."""
+    second = [replace(r, benchmark=replace(CARD, title="Second")) for r in lonely()]
+    cells = [replace(r.cell, benchmark=replace(r.cell.benchmark, name="second")) for r in second]
+    return [*demo(2), *(replace(r, cell=cell, id=cell.id) for r, cell in zip(second, cells, strict=True))]
+
+
+SITES: dict[str, Callable[[Path], Path]] = {
+    "empty": empty,
+    "one": partial(made, lonely),
+    "usual": partial(made, two_boards),
+    "forty": partial(made, partial(many, 40)),
+    "many": partial(made, partial(many, 500)),
+    "most": partial(made, partial(many, 1_000)),
+    "hostile": partial(made, hostile),
+    "gaps": partial(made, gaps),
+}
