@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.cell import Cell, digest
 from harness.components import benchmark_spec, rebuild, runtime_of
@@ -13,8 +13,13 @@ from harness.record import Record
 from harness.registry import KINDS
 
 
-def plan_again(records: Sequence[Record], *, sample: float = 1.0) -> Plan:
+def plan_again(records: Sequence[Record], *, sample: float = 1.0, places: Mapping[str, str] | None = None) -> Plan:
     """The cells of records, or a share of them that anybody would draw alike; what has no meaning is left out.
+
+    Args:
+        records: What was measured.
+        sample: Share of their cells.
+        places: Where the benchmark finds model and data here, by field; no part of what is measured.
 
     Raises:
         UserError: A component is not installed in that version, or the benchmark's content is another one here.
@@ -22,12 +27,12 @@ def plan_again(records: Sequence[Record], *, sample: float = 1.0) -> Plan:
     cells = sorted((r.cell for r in records if r.measurements), key=lambda cell: digest(["again", cell.id]))
     chosen = cells[: math.ceil(sample * len(cells))]
     order = sorted(chosen, key=lambda cell: (cell.seed, cell.unlearn_id, cell.attack.name, cell.id))
-    return Plan(tuple(_planned(cell) for cell in order), (), ())
+    return Plan(tuple(_planned(cell, places or {}) for cell in order), (), ())
 
 
-def _planned(cell: Cell) -> Planned:
+def _planned(cell: Cell, places: Mapping[str, str]) -> Planned:
     specs = {"method": cell.method, "attack": cell.attack, "benchmark": cell.benchmark, "engine": cell.engine}
-    parts = {kind: rebuild(kind, specs[kind], {}) for kind in KINDS}
+    parts = {kind: rebuild(kind, specs[kind], places if kind == "benchmark" else {}) for kind in KINDS}
     here = benchmark_spec(cell.benchmark.name, parts["benchmark"])
     if dict(here.content) != dict(cell.benchmark.content):
         changed = sorted(

@@ -118,12 +118,14 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def reproduce(
+def reproduce(  # noqa: PLR0913 - typer reads the flags from the signature
     entry: Annotated[str, typer.Argument(help="Id of an entry, as at the foot of its page.")],
     *,
     results: Folders = None,
     out: Annotated[Path, typer.Option(help="Folder of cells that were measured again.")] = Path("results/reproduced"),
     sample: Annotated[float, typer.Option(min=0, max=1, help="Share of the entry's cells.")] = 1.0,
+    model: flag.Model = None,
+    data_root: flag.DataRoot = None,
     workers: flag.Workers = None,
 ) -> None:
     """Measure an entry again on this machine and compare; exit 1 if a score differs by more than the tolerance."""
@@ -137,7 +139,8 @@ def reproduce(
 
     require_writable(out, "--out")
     wanted = _records_of(entry, collected(results or list(LOCAL)).records)
-    plan = plan_again(wanted, sample=sample)
+    places = {"model": model, "data_root": data_root}
+    plan = plan_again(wanted, sample=sample, places={name: place for name, place in places.items() if place})
     store = Store(out)
     outcome = run_session(plan, store, Means(workers=workers))
     before, again = {record.id: record for record in wanted}, {record.id: record for record in store.records()}

@@ -1,0 +1,126 @@
+"""From records to a board and back: pack, check, preview, reproduce, serve."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import tiny
+from test_cli_run import GRID, POINTS, Said, harness
+
+from harness.local_site import changes
+from harness.record import dumps, loads
+
+SHIFT = ("run", "--methods", "shift", *GRID)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run of one method under one attack, and its entry packed."""
+    place = tmp_path_factory.mktemp("board")
+    tiny.save_models(place / "models")
+    tiny.write_distribution(place / "site-packages", "tiny-plugins", POINTS)
+    assert harness(place, *SHIFT).code == 0
+    assert harness(place, "submit", "pack", "--entry", "shift", "--results", "results/local", "--out", "mine").code == 0
+    return place
+
+
+def entry_of(folder: Path) -> str:
+    return next(path.stem for path in (folder / "site" / "e").glob("shift-*.html"))
+
+
+def reproduced(folder: Path, out: str, *more: str) -> Said:
+    return harness(folder, "leaderboard", "reproduce", entry_of(folder), "--out", out, "--model", "models", *more)
+
+
+def test_what_was_packed_checks(folder: Path) -> None:
+    said = harness(folder, "leaderboard", "check", "mine")
+    assert (said.code, said.out.splitlines()[-1]) == (0, "2 records, 0 problems.")
+
+
+def test_a_folder_of_submissions_is_checked_whole_and_every_line_names_its_file(folder: Path) -> None:
+    for name in ("one", "two"):
+        harness(folder, "submit", "pack", "--entry", "shift", "--out", f"many/{name}")
+        (folder / "many" / name / "entry.toml").write_text("method = 1\n")
+    said = harness(folder, "leaderboard", "check", "many")
+    assert said.code == 1
+    assert [line.split(":")[0] for line in said.out.splitlines()[:-1]] == ["many/one/entry.toml", "many/two/entry.toml"]
+
+
+def test_a_folder_of_records_is_checked_too(folder: Path) -> None:
+    said = harness(folder, "leaderboard", "check", "results/local")
+    assert said.out.splitlines()[-1].endswith("records, 0 problems.")
+
+
+def test_an_entry_that_nobody_has_is_refused(folder: Path) -> None:
+    said = harness(folder, "submit", "pack", "--entry", "nobody", "--out", "none")
+    assert said.code == 2
+    assert "There is no method and no entry 'nobody' among these records." in said.err
+    assert not (folder / "none").exists()
+
+
+def test_a_preview_stands_beside_the_board_and_is_marked(folder: Path) -> None:
+    said = harness(folder, "leaderboard", "build", "--results", "results/local", "--preview", "mine", "--out", "seen")
+    assert said.code == 0
+    assert "local preview" in (folder / "seen" / "index.html").read_text()
+
+
+def test_an_entry_measured_again_agrees_and_its_page_says_reproduced(folder: Path) -> None:
+    said = reproduced(folder, "again")
+    assert (said.code, said.out.splitlines()[-1]) == (0, "2 of 2 cells measured again: 2 agree, 0 differ.")
+    harness(folder, "leaderboard", "build", "--reproduced", "again", "--out", "shown")
+    assert "reproduced: " in (folder / "shown" / "e" / f"{entry_of(folder)}.html").read_text()
+
+
+def test_a_sample_is_the_same_for_everybody(folder: Path) -> None:
+    for out in ("half-1", "half-2"):
+        assert "1 of 2 cells measured again" in reproduced(folder, out, "--sample", "0.5").out
+    names = [{path.name for path in (folder / out / "tiny").rglob("*.json")} for out in ("half-1", "half-2")]
+    assert names[0] == names[1]
+
+
+def test_numbers_that_cannot_be_measured_again_are_told(folder: Path) -> None:
+    (path,) = (folder / "results" / "local" / "tiny" / "shift").glob("nudge.*.json")
+    honest = path.read_text()
+    record = loads(honest)
+    text = dumps(record)
+    for measurement in record.measurements:
+        for score in measurement.scores.values():
+            if score.headline and score.split == "test":
+                text = text.replace(f'"value":{score.value!r}', f'"value":{1 - score.value!r}')
+    try:
+        path.write_text(text)
+        said = reproduced(folder, "doubted")
+    finally:
+        path.write_text(honest)
+    assert said.code == 1
+    assert "when measured again" in said.out
+    assert "1 differ" in said.out.splitlines()[-1]
+
+
+def test_another_benchmark_content_cannot_reproduce(folder: Path) -> None:
+    shutil.copytree(folder / "models", folder / "others")
+    shutil.copytree(folder / "models" / "reference", folder / "others" / "target", dirs_exist_ok=True)
+    said = harness(folder, "leaderboard", "reproduce", entry_of(folder), "--out", "x", "--model", "others")
+    assert said.code == 2
+    assert "has other content here than where the record was made" in said.err
+
+
+def test_a_change_of_a_record_is_seen_and_one_of_nothing_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    doings = iter([lambda: None, lambda: path.write_text("{}"), lambda: None, path.unlink])
+    seen: list[bool] = []
+
+    class Ticks(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            done = next(doings, None)
+            if done is not None:
+                seen.append(False)
+                done()
+            return done is None
+
+    for _ in changes([tmp_path], Ticks()):
+        seen[-1] = True
+    assert seen == [False, True, False, True]
