@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
 from test_cli_run import GRID, POINTS, Said, harness
 
+from harness.again import plan_again
+from harness.cell import Cell
+from harness.components import benchmark_spec, build, spec_of
+from harness.errors import UserError
 from harness.local_site import changes
 from harness.record import dumps, loads
 
+GOLDEN = Path(__file__).parent / "golden" / "record.json"
 SHIFT = ("run", "--methods", "shift", *GRID)
 
 
@@ -100,12 +105,14 @@ def test_numbers_that_cannot_be_measured_again_are_told(folder: Path) -> None:
     assert "1 differ" in said.out.splitlines()[-1]
 
 
-def test_another_benchmark_content_cannot_reproduce(folder: Path) -> None:
-    shutil.copytree(folder / "models", folder / "others")
-    shutil.copytree(folder / "models" / "reference", folder / "others" / "target", dirs_exist_ok=True)
-    said = harness(folder, "leaderboard", "reproduce", entry_of(folder), "--out", "x", "--model", "others")
-    assert said.code == 2
-    assert "has other content here than where the record was made" in said.err
+def test_another_benchmark_content_cannot_reproduce() -> None:
+    benchmark = build("benchmark", "pocket-wmdp")
+    spec = benchmark_spec("pocket-wmdp", benchmark)
+    parts = {kind: spec_of("none", build(kind, "none")) for kind in ("method", "attack")}
+    engine = spec_of("transformers", build("engine", "transformers"))
+    cell = Cell(benchmark=replace(spec, content={**spec.content, "items": "other"}), engine=engine, seed=0, **parts)
+    with pytest.raises(UserError, match=r"has other content here than where the record was made \(items\)"):
+        plan_again([replace(loads(GOLDEN.read_text()), cell=cell)])
 
 
 def test_a_change_of_a_record_is_seen_and_one_of_nothing_is_not(tmp_path: Path) -> None:
