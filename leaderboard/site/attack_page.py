@@ -1,4 +1,4 @@
-"""What the page of one attack says of each board: what it left on every entry, on the controls, and how it is spread."""
+"""What the page of one attack says of each board: what it left on every entry and control, and how that is spread."""
 
 from __future__ import annotations
 

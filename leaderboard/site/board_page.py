@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from harness.record import BY_OTHER, Provenance, Record, Score
 from leaderboard.board import ACCESS, SECTIONS, Board, Outcome, Section
 from leaderboard.downloads.tables import slug
-from leaderboard.site.figures import Scatter, Strip, scatter, strip
 from leaderboard.knowledge import Gauge, value_of
 from leaderboard.labels import parameters
-from leaderboard.site.panels import Panels, small_multiples
 from leaderboard.remarks import Remark, metric_gaps, remarks_of
+from leaderboard.site.cost_figure import CostFigure, cost_figure
+from leaderboard.site.figures import Scatter, Strip, scatter, strip
+from leaderboard.site.panels import Panels, small_multiples
 from leaderboard.site.spelling import number, percent
 from leaderboard.table import Line, Table
 
@@ -46,6 +47,7 @@ class BoardPage:
     table: Table
     sections: tuple[tuple[Section, str, tuple[tuple[Line, Strip], ...]], ...]
     scatter: Scatter | None
+    costs: CostFigure | None
     panels: tuple[Panels, ...]
     scores: tuple[ScoreColumn, ...]
     leaks: tuple[str, ...]
@@ -227,6 +229,7 @@ def page_of(table: Table) -> BoardPage:
         table=table,
         sections=sections,
         scatter=scatter(table),
+        costs=cost_figure(table),
         panels=small_multiples(table),
         scores=_score_columns(table),
         leaks=tuple(sorted({name for line in table.lines for name in line.leaks})),

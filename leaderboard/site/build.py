@@ -195,9 +195,7 @@ class Pages:
             notices = self._notices([entry.page for entry in method.entries])
             yield (
                 address,
-                self.page(
-                    address, "method.html.j2", method=method, curves=curves, reported=reported, notices=notices
-                ),
+                self.page(address, "method.html.j2", method=method, curves=curves, reported=reported, notices=notices),
             )
 
     def _attacks(self) -> Iterator[tuple[str, str]]:

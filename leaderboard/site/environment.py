@@ -132,7 +132,9 @@ def _cited(citation: str) -> Markup:
     """A source; an arXiv id is a link to its abstract."""
     plain = citation.removeprefix("arXiv:")
     is_id = len(plain) in (9, 10) and plain[4:5] == "." and plain.replace(".", "").isascii() and plain[:4].isdigit()
-    return link(f"https://arxiv.org/abs/{plain}", f"arXiv:{plain}") if is_id else Markup("<bdi>{}</bdi>").format(citation)
+    return (
+        link(f"https://arxiv.org/abs/{plain}", f"arXiv:{plain}") if is_id else Markup("<bdi>{}</bdi>").format(citation)
+    )
 
 
 def _first_cost(costs: Mapping[int, Cost]) -> Cost | None:

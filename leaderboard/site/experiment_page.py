@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leaderboard.board import Board
-from leaderboard.experiments import Experiment
 from leaderboard.downloads.tables import experiment_slug
+from leaderboard.experiments import Experiment
 from leaderboard.site.addresses import board_address
 from leaderboard.site.step_panels import StepPanels, step_panels
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.derive import UTILITY_GATE
+from leaderboard.sampling import Estimate
 from leaderboard.site.addresses import entry_id
 from leaderboard.site.spelling import percent
-from leaderboard.sampling import Estimate
 from leaderboard.table import Line, Table, may_lead
 
 STRIP_WIDTH, STRIP_HEIGHT = 150, 20
@@ -200,13 +200,13 @@ def _tags(shots: Sequence[Shot], x: Axis, y: Axis) -> tuple[Tag, ...]:
     wanted = sorted(shots, key=lambda s: (not s.control, s.below_gate, s.y1, s.name))[:MAX_LABELS]
     beside = [Tag(shorten(s.name), s.x + 10, s.y1 + 4, s.x, s.y1, False) for s in wanted if s.left_of_axis]
     ordered = sorted((s for s in wanted if not s.left_of_axis), key=lambda s: (s.y1, -s.x, s.name))
-    heights = _apart([shot.y1 + 4 for shot in ordered], y.end + 8, y.start)
+    heights = apart([shot.y1 + 4 for shot in ordered], y.end + 8, y.start)
     at = x.end + 16
     led = [Tag(shorten(s.name), at, h, s.x, s.y1, True) for s, h in zip(ordered, heights, strict=True)]
     return (*led, *beside)
 
 
-def _apart(heights: Sequence[float], top: float, bottom: float) -> list[float]:
+def apart(heights: Sequence[float], top: float, bottom: float) -> list[float]:
     """The nearest heights in the same order that leave a line between neighbours, within top and bottom if they fit."""
     placed: list[float] = []
     for height in heights:

@@ -1,4 +1,4 @@
-"""Geometry of relearning curves as small multiples on common axes: one series over all rows, or one row in all series."""
+"""Geometry of relearning curves as small multiples on common axes: one series of all rows, or all series of one row."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboard.experiments import Course, Experiment
+from leaderboard.sampling import Estimate
 from leaderboard.site.figures import Axis
 from leaderboard.site.panels import PANEL_HEIGHT, PANEL_WIDTH
 from leaderboard.site.spelling import percent
-from leaderboard.sampling import Estimate
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from synthetic import controls, demo, record, stop
 
 from harness.record import Record
 from leaderboard.derive import boards_of
+from leaderboard.site.cost_figure import cost_figure
 from leaderboard.site.figures import KNOWLEDGE_RANGE, STRIP_WIDTH, Axis, scatter, shorten, strip, tint
 from leaderboard.site.panels import small_multiples
 from leaderboard.table import Table, tabulate
@@ -101,3 +103,16 @@ def test_tint_has_seven_steps(k: float, step: int) -> None:
 
 def test_a_long_name_is_cut_visibly_in_figures() -> None:
     assert shorten("x" * 40) == "x" * 25 + "…"
+
+
+def test_marks_of_the_cost_figure_map_back_to_effort_and_knowledge_left() -> None:
+    dear = replace(record("dear", [stop(0.4)]).unlearn_cost, token_forwards=8_000.0, token_backwards=0.0)
+    made = [*controls(), record("plain", [stop(0.2)]), record("dear", [stop(0.4)], cost=dear)]
+    figure = cost_figure(table(made))
+    assert figure is not None
+    assert [round(2 ** figure.x.datum(dot.x), 1) for dot in figure.dots] == pytest.approx([1.0, 2.0], abs=0.05)
+    assert [figure.y.datum(dot.y) for dot in figure.dots] == pytest.approx([0.2, 0.4], abs=0.005)
+
+
+def test_one_method_has_no_cost_figure() -> None:
+    assert cost_figure(table([*controls(), record("plain", [stop(0.2)])])) is None
