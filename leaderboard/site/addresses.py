@@ -33,7 +33,7 @@ def stem(name: str) -> str:
 
 
 def distinct_stem(name: str) -> str:
-    """The name itself where it is safe (an underscore reads as a hyphen), else what is safe and a piece of its digest."""
+    """The name itself where it is safe (an underscore reads as a hyphen), else its safe part and part of its digest."""
     plain = stem(name)
     return plain if plain == name.replace("_", "-") and "-" not in name else f"{plain}-{digest(name)[:6]}"
 
