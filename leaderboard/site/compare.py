@@ -10,6 +10,8 @@ from leaderboard.labels import parameters
 from leaderboard.site.addresses import board_address, entry_address
 from leaderboard.site.site import Entry, Site
 from leaderboard.standings import difference
+from leaderboard.stats import interval
+from leaderboard.table import Line
 
 TOP_PAIRS = 30
 """The first rows of a board, among which every pair has its interval."""
@@ -57,7 +59,7 @@ def _left(outcome: Outcome) -> float | str:
 
 
 def _pairs(entries: list[Entry]) -> list[list[object]]:
-    """Paired intervals of K* of one less another: among the first, and of every entry to the leader."""
+    """Paired intervals of K* and of utility of one less another: among the first, and of every entry to the leader."""
     known = [e for e in entries if e.line.k_star.value is not None and e.line.draws.k_star is not None]
     first = {frozenset(pair) for pair in combinations(range(min(TOP_PAIRS, len(known))), 2)}
     wanted = first | {frozenset((0, at)) for at in range(1, len(known))}
@@ -67,8 +69,17 @@ def _pairs(entries: list[Entry]) -> list[list[object]]:
         values = (one.line.k_star.value or 0.0, other.line.k_star.value or 0.0)
         gap = difference(one.line.draws, other.line.draws, values)
         if gap is not None:
-            found.append([one.id, other.id, round(gap.low, 4), round(gap.high, 4)])
+            found.append([one.id, other.id, round(gap.low, 4), round(gap.high, 4), *_utility_gap(one.line, other.line)])
     return found
+
+
+def _utility_gap(one: Line, other: Line) -> list[float]:
+    """The paired interval of the difference in utility; nothing where it is not defined."""
+    mine, theirs = one.draws.utility, other.draws.utility
+    if mine is None or theirs is None or one.utility.value is None or other.utility.value is None:
+        return []
+    gap = interval(mine - theirs, one.utility.value - other.utility.value)
+    return [round(gap.low, 4), round(gap.high, 4)] if gap else []
 
 
 def _rounded(value: float | None) -> float | None:

@@ -383,7 +383,7 @@ def test_every_pair_says_its_difference_and_whether_it_can_be_told(usual: Path, 
         (usual / "assets" / "board-data.js").read_text().removeprefix("window.LB_DATA=").strip().rstrip(";")
     )
     entries = {e["id"]: e for e in data["boards"][0]["entries"] + data["boards"][1]["entries"]}
-    for one, other, low, high in [pair for board in data["boards"] for pair in board["pairs"]][:12]:
+    for one, other, low, high, *_ in [pair for board in data["boards"] for pair in board["pairs"]][:12]:
         page.open(usual, "compare.html", fragment=f"#?a={one}&b={other}")
         cells = page.texts("#compared tbody tr:first-child td")
         due = f"{100 * (entries[one]['kstar'] - entries[other]['kstar']):.1f}".replace("-", MINUS)

@@ -22,10 +22,10 @@
   function gap(board, a, b) {
     for (var i = 0; i < board.pairs.length; i++) {
       var pair = board.pairs[i];
-      if (pair[0] === a && pair[1] === b) return [pair[2], pair[3]];
-      if (pair[0] === b && pair[1] === a) return [-pair[3], -pair[2]];
+      if (pair[0] === a && pair[1] === b) return [[pair[2], pair[3]], pair.length > 4 ? [pair[4], pair[5]] : null];
+      if (pair[0] === b && pair[1] === a) return [[-pair[3], -pair[2]], pair.length > 4 ? [-pair[5], -pair[4]] : null];
     }
-    return null;
+    return [null, null];
   }
   function word(interval, lower) {
     if (!interval) return "interval not precomputed";
@@ -42,14 +42,14 @@
   function draw() {
     var one = found(sides[0].value), other = found(sides[1].value);
     if (!one || !other || one.board !== other.board) { box.replaceChildren(element("p", "Choose two entries of one board.")); return; }
-    var board = boards[one.board], a = one.entry, b = other.entry, table = element("table"), head = element("tr"), body = element("tbody"), interval = gap(board, a.id, b.id);
+    var board = boards[one.board], a = one.entry, b = other.entry, table = element("table"), head = element("tr"), body = element("tbody"), intervals = gap(board, a.id, b.id), same = a.id === b.id ? "the same entry" : "";
     table.className = "plain";
     table.appendChild(element("caption", board.title + ", in %. A difference below zero favours the first, except for utility."));
     ["Measure", a.name, b.name, "Difference", "In words"].forEach(function (text, at) { var th = element("th", text); th.scope = "col"; if (at && at < 4) th.className = "n"; head.appendChild(th); });
     var thead = element("thead"); thead.appendChild(head); table.appendChild(thead);
-    row(body, "K*", a.kstar, b.kstar, percent, interval, a.id === b.id ? "the same entry" : word(interval, true));
+    row(body, "K*", a.kstar, b.kstar, percent, intervals[0], same || word(intervals[0], true));
     row(body, "K(0)", a.before, b.before, percent);
-    row(body, "Utility u", a.utility, b.utility, percent);
+    row(body, "Utility u", a.utility, b.utility, percent, intervals[1], same || word(intervals[1], false));
     board.attacks.forEach(function (name, at) { row(body, "K after " + name, a.attacks[at], b.attacks[at], percent); });
     row(body, "Cost ratio", a.cost, b.cost, function (value) { return typeof value === "number" ? value.toFixed(1).replace("-", "\u2212") : "\u2013"; });
     [["Worst attack", a.worst || "no attack", b.worst || "no attack"], ["Status", a.status, b.status], ["Seeds", String(a.seeds), String(b.seeds)]].forEach(function (line) { row(body, line[0], line[1], line[2], String); });
