@@ -149,7 +149,7 @@ def _spark(line: Line) -> Markup:
     path = spark(line)
     if not path:
         return Markup(spelling.NOTHING)
-    return Markup('<svg class="spark" viewBox="0 0 96 24" aria-hidden="true"><path d="{}"/></svg>').format(path)
+    return Markup('<svg class="spark" viewBox="0 0 96 24"><path d="{}"/></svg>').format(path)
 
 
 def _standings(line: Line) -> str:
@@ -159,11 +159,11 @@ def _standings(line: Line) -> str:
 
 def _standing(standing: Standing) -> str:
     rank = standing.rank
-    return LETTERS[standing.section] + (f"{spelling.rank_words(rank)}{'*' * _tied(rank)}" if rank else "")
+    return LETTERS[standing.section] + (f"{_short(rank)}{'*' * int(rank.tied_with_best)}" if rank else "")
 
 
-def _tied(rank: Rank) -> int:
-    return int(rank.tied_with_best)
+def _short(rank: Rank) -> str:
+    return str(rank.low) if rank.low == rank.high else f"{rank.low}-{rank.high}"
 
 
 def _stop(outcome: Outcome) -> str:

@@ -20,6 +20,7 @@ STRIP_WIDTH, STRIP_HEIGHT = 150, 20
 SCATTER_WIDTH, SCATTER_HEIGHT = 860, 400
 LABEL_MARGIN = 190  # room for names to the right of the axes
 MAX_LABELS = 8
+CROWDED = 60  # entries beyond which only those with a name beside the figure have a mark of their own
 LABEL_CHARACTERS = 26
 LABEL_HEIGHT = 15.0
 KNOWLEDGE_RANGE = (-0.10, 1.10)
@@ -99,6 +100,15 @@ class Tag:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """Marks that are too many to be named, as one path of each kind; a row and its mark do not find each other here."""
+
+    arrows: str
+    after: str
+    before: str
+
+
+@dataclass(frozen=True)
 class Scatter:
     """Utility kept against knowledge removed, before and after the worst attack."""
 
@@ -108,6 +118,8 @@ class Scatter:
     y_ticks: tuple[tuple[float, str], ...]
     gate: float
     shots: tuple[Shot, ...]
+    named: tuple[Shot, ...]
+    crowd: Crowd | None
     tags: tuple[Tag, ...]
     frontier_before: str
     frontier_after: str
@@ -148,6 +160,7 @@ def scatter(table: Table) -> Scatter | None:
     x = Axis(min(max(low, UTILITY_SHOWN_FROM[0]), UTILITY_SHOWN_FROM[1]), high, 70, SCATTER_WIDTH - LABEL_MARGIN)
     y = Axis(*KNOWLEDGE_RANGE, SCATTER_HEIGHT - 46, 14)
     shots = tuple(_shot(n, x, y, entry_id(table.board, n.row)) for n in lines)
+    named = shots if len(shots) <= CROWDED else [shot for shot in shots if shot in set(_wanted(shots))]
     compared = [n for n in lines if may_lead(n.row)]
     steps = range(math.ceil(x.low * 20), math.floor(x.high * 20) + 1)
     return Scatter(
@@ -157,6 +170,8 @@ def scatter(table: Table) -> Scatter | None:
         y_ticks=tuple((y.place(i / 5), f"{i * 20}") for i in range(6)),
         gate=x.place(UTILITY_GATE),
         shots=shots,
+        named=tuple(named),
+        crowd=_crowd([shot for shot in shots if shot not in set(named)]) if len(shots) > CROWDED else None,
         tags=_tags(shots, x, y),
         frontier_before=_staircase([(n.utility, n.k_before) for n in compared], x, y),
         frontier_after=_staircase([(n.utility, n.k_star) for n in compared], x, y),
@@ -195,9 +210,22 @@ def _staircase(points: Sequence[tuple[Estimate, Estimate]], x: Axis, y: Axis) ->
     return "".join(path)
 
 
+def _wanted(shots: Sequence[Shot]) -> list[Shot]:
+    """Those whose names stand beside the figure."""
+    return sorted(shots, key=lambda s: (not s.control, s.below_gate, s.y1, s.name))[:MAX_LABELS]
+
+
+def _crowd(shots: Sequence[Shot]) -> Crowd:
+    return Crowd(
+        arrows="".join(f"M{s.x:g} {s.y0:g}V{s.y1:g}" for s in shots),
+        after="".join(f"M{s.x - 4:g} {s.y1 - 4:g}h8l-4 7z" for s in shots),
+        before="".join(f"M{s.x - 3:g} {s.y0:g}a3 3 0 1 0 6 0a3 3 0 1 0-6 0" for s in shots),
+    )
+
+
 def _tags(shots: Sequence[Shot], x: Axis, y: Axis) -> tuple[Tag, ...]:
     """At most eight names in the margin, pushed apart; the controls and the rows that removed most after attack."""
-    wanted = sorted(shots, key=lambda s: (not s.control, s.below_gate, s.y1, s.name))[:MAX_LABELS]
+    wanted = _wanted(shots)
     beside = [Tag(shorten(s.name), s.x + 10, s.y1 + 4, s.x, s.y1, False) for s in wanted if s.left_of_axis]
     ordered = sorted((s for s in wanted if not s.left_of_axis), key=lambda s: (s.y1, -s.x, s.name))
     heights = apart([shot.y1 + 4 for shot in ordered], y.end + 8, y.start)

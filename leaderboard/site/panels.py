@@ -195,4 +195,4 @@ def spark(line: Line) -> str:
     x = Axis(0, math.log2(1 + curve.budgets[-1]) or 1, 1, 95)
     y = Axis(0.0, 1.0, 23, 1)
     points = zip(curve.budgets, curve.ks, strict=True)
-    return "M" + "L".join(f"{x.place(math.log2(1 + b)):g} {y.place(k):g}" for b, k in points)
+    return "M" + "L".join(f"{x.place(math.log2(1 + b)):.0f} {y.place(k):.0f}" for b, k in points)

@@ -164,8 +164,8 @@ MISTAKES = [
     (["unlearn", "--methods", "shift", "--results", "/proc/x"], "--results /proc/x cannot be written: "),
     (["run", "--site", "/dev/null"], "--site /dev/null cannot be written: Not a directory. Choose another folder"),
     (
-        ["leaderboard", "build", "--results", "methods"],
-        "No finished cell in methods, so there is nothing to render. `harness run`",
+        ["leaderboard", "build", "--results", "docs"],
+        "No finished cell in docs, so there is nothing to render. `harness run`",
     ),
     (["new", "attack", "json"], "A module 'json' can be imported already, and would be hidden. Choose another name."),
 ]

@@ -107,7 +107,7 @@ def test_the_leaderboard_is_rebuilt_from_records_and_names_a_file_that_is_none(f
     stray.write_text("{}")
     done = harness(folder, "leaderboard", "build", "--out", "again")
     assert "stray.json is not a record that can be trusted" in done.err
-    assert (folder / "again" / "index.html").read_text().count("stray.json") >= 1
+    assert (folder / "again" / "changes.html").read_text().count("stray.json") >= 1
     assert stray.read_text() == "{}"
 
 

@@ -14,7 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from harness.api import LM, Prompts
 from harness.engines.transformers import TransformersEngine
-from harness.errors import UserError
+from harness.errors import Diverged, UserError
 from harness.lm_eval_bridge import EngineLM, Sample, Tasks, load_tasks
 from harness.lm_eval_bridge.definitions import FOLDER
 from harness.pretrain import tiny_llama, train_tokenizer
@@ -252,5 +252,5 @@ def test_a_generation_longer_than_the_context_is_refused(
 def test_a_model_that_answers_nan_is_refused(wmdp: Tasks) -> None:
     lm = small_lm()
     next(iter(lm.model.parameters())).data.fill_(float("nan"))
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(Diverged, match="answers with NaN"):
         wmdp.run(serving(lm))

@@ -78,14 +78,14 @@
   }
   function cellText(row, name) { var cell = row.el.cells[column(name)]; var link = cell.querySelector("a"); return (link || cell).textContent.trim(); }
   function rank(row, standing) {
-    var cell = row.el.cells[0], tied = standing.slice(-1) === "*", words = standing.slice(1).replace("*", "") || "\u2013";
+    var cell = row.el.cells[0], tied = standing.slice(-1) === "*", words = standing.slice(1).replace("*", "").replace("-", "\u2013") || "\u2013";
     if (cell.getAttribute("data-now") === standing) return;
     cell.setAttribute("data-now", standing);
     cell.textContent = words;
     if (tied) { var hidden = document.createElement("span"); hidden.className = "visually-hidden"; hidden.textContent = " tied with best"; cell.appendChild(hidden); }
     row.el.classList.toggle("tied", tied);
   }
-  rows.forEach(function (row) { row.family = row.el.cells[1].querySelector("small bdi").textContent.trim(); });
+  rows.forEach(function (row) { row.family = row.el.cells[1].querySelector("small").textContent.split(",")[0].trim(); });
 
   // The view stands behind the hash, so that it can be copied and the back button undoes it.
   function hash() {
