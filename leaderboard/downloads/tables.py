@@ -120,15 +120,18 @@ def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
     ordered = sorted(table.board.records, key=lambda r: (r.cell.method.name, r.cell.attack.name, r.cell.seed, r.id))
     for record in ordered:
         for measurement in record.measurements:
+            about: dict[str, Cell] = {
+                **stamp(table),
+                "record": record.id,
+                "method": record.cell.method.name,
+                "attack": record.cell.attack.name,
+                "seed": record.cell.seed,
+                "series": measurement.point.series,
+                "budget_tokens": measurement.point.budget,
+            }
             for name, score in sorted(measurement.scores.items()):
                 yield {
-                    **stamp(table),
-                    "record": record.id,
-                    "method": record.cell.method.name,
-                    "attack": record.cell.attack.name,
-                    "seed": record.cell.seed,
-                    "series": measurement.point.series,
-                    "budget_tokens": measurement.point.budget,
+                    **about,
                     "score": name,
                     "axis": score.axis,
                     "split": score.split,
@@ -139,13 +142,7 @@ def score_rows(table: Table) -> Iterator[dict[str, Cell]]:
                 }
             for name, value in sorted(measurement.point.readings.items()):
                 yield {
-                    **stamp(table),
-                    "record": record.id,
-                    "method": record.cell.method.name,
-                    "attack": record.cell.attack.name,
-                    "seed": record.cell.seed,
-                    "series": measurement.point.series,
-                    "budget_tokens": measurement.point.budget,
+                    **about,
                     "score": f"reading: {name}",
                     "axis": "diagnostic",
                     "split": None,
