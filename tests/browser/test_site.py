@@ -36,9 +36,9 @@ def addresses(site: Path) -> list[str]:
 
 
 def kinds(site: Path) -> list[str]:
-    """One page of every kind."""
+    """The largest page of every kind."""
     first: dict[str, str] = {}
-    for address in addresses(site):
+    for address in sorted(addresses(site), key=lambda address: -(site / address).stat().st_size):
         folder = address.split("/")[0] if "/" in address else address
         first.setdefault("details" if address.endswith("-details.html") else folder, address)
     return list(first.values())
