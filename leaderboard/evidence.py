@@ -15,6 +15,7 @@ from typing import Literal
 
 from harness.record import Measurement, Record, Score
 from leaderboard.collection import Collection, Submission
+from leaderboard.labels import key_of
 
 Status = Literal["self-reported", "files checked", "first-party", "re-scored", "reproduced"]
 STATUSES: tuple[Status, ...] = ("self-reported", "files checked", "first-party", "re-scored", "reproduced")
@@ -30,7 +31,8 @@ class Evidence:
     Attributes:
         agree: Cells that were measured again and agree.
         differ: Cells that were measured again and do not, each with what differs.
-        submission: Who handed it in; None for the maintainers' own.
+        submissions: Who handed it in; none for the maintainers' own.
+        attackers: Who ran an attack outside the panel on it, by the attack's key. They vouch for that attack alone.
         preview: Whether the row stands here only for its author to look at.
     """
 
@@ -38,7 +40,8 @@ class Evidence:
     cells: int
     agree: int
     differ: tuple[str, ...]
-    submission: Submission | None
+    submissions: tuple[Submission, ...]
+    attackers: Mapping[str, tuple[Submission, ...]]
     preview: bool
     date: str
 
@@ -50,28 +53,40 @@ class Witnesses:
         self._submission = {key: one for one in collection.submissions for key in one.records}
         self._rerun = {record.id: record for record in collection.rerun}
         self._preview = collection.preview
+        self._extra = collection.extra_attacks
 
-    def evidence(self, records: Sequence[Record]) -> Evidence:
-        """What stands behind the records of one row."""
-        submission = next((self._submission[r.id] for r in records if r.id in self._submission), None)
+    def evidence(self, row: Sequence[Record]) -> Evidence:
+        """What stands behind the records of one row; attacks outside the panel neither support nor taint it."""
+        extra = [record for record in row if key_of(record.cell.attack) in self._extra]
+        records = [record for record in row if key_of(record.cell.attack) not in self._extra] or extra
+        submissions = self._who(records)
         again = [(r, self._rerun[r.id]) for r in records if r.id in self._rerun]
         differ = tuple(f"{_name(one)}: {what}" for one, other in again for what in differences(one, other))
         bad = {one.id for one, other in again if any(differences(one, other))}
         agree = [one for one, _ in again if one.id not in bad]
         return Evidence(
-            status=self._status(records, submission, agree, bad),
+            status=self._status(records, submissions, agree, bad),
             cells=len(records),
             agree=len(agree),
             differ=differ,
-            submission=submission,
+            submissions=submissions,
+            attackers=self._attackers(extra),
             preview=any(record.id in self._preview for record in records),
             date=max(record.provenance.started for record in records)[:10],
         )
 
+    def _who(self, records: Sequence[Record]) -> tuple[Submission, ...]:
+        found = {one.folder: one for r in records if (one := self._submission.get(r.id))}
+        return tuple(found[folder] for folder in sorted(found))
+
+    def _attackers(self, extra: Sequence[Record]) -> dict[str, tuple[Submission, ...]]:
+        attacks = {key_of(record.cell.attack) for record in extra}
+        return {key: self._who([r for r in extra if key_of(r.cell.attack) == key]) for key in attacks}
+
     def _status(
-        self, records: Sequence[Record], submission: Submission | None, agree: Sequence[Record], bad: set[str]
+        self, records: Sequence[Record], submissions: Sequence[Submission], agree: Sequence[Record], bad: set[str]
     ) -> Status:
-        if submission and submission.problems:
+        if any(submission.problems for submission in submissions):
             return "self-reported"
         again = {record.id for record in agree}
         whole = any(all(r.id in again for r in seed) for seed in _by_seed(records).values())
@@ -79,7 +94,7 @@ class Witnesses:
             return "reproduced"
         if agree and not bad:
             return "re-scored"
-        return "files checked" if submission else "first-party"
+        return "files checked" if submissions else "first-party"
 
 
 def differences(one: Record, other: Record) -> Iterable[str]:

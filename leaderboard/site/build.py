@@ -35,7 +35,7 @@ from leaderboard.site.compare import TOP_PAIRS, board_data
 from leaderboard.site.entry_page import beside_leader, seeds_of
 from leaderboard.site.environment import environment
 from leaderboard.site.figures import strip
-from leaderboard.site.listing import attacks_index, methods_index, overview_rows
+from leaderboard.site.listing import attacks_index, methods_index, overview_rows, settings_of
 from leaderboard.site.panels import of_row
 from leaderboard.site.site import Entry, Site, site_of
 from leaderboard.stats import DRAWS
@@ -193,10 +193,9 @@ class Pages:
             ]
             reported = [one for one in self.site.collection.reported if one.method == method.name]
             notices = self._notices([entry.page for entry in method.entries])
-            yield (
-                address,
-                self.page(address, "method.html.j2", method=method, curves=curves, reported=reported, notices=notices),
-            )
+            settings = settings_of(method)
+            about = {"method": method, "curves": curves, "settings": settings, "reported": reported}
+            yield address, self.page(address, "method.html.j2", **about, notices=notices)
 
     def _attacks(self) -> Iterator[tuple[str, str]]:
         yield "attacks.html", self.page("attacks.html", "index_of.html.j2", **attacks_index(self.site))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from leaderboard.labels import parameters
 from leaderboard.site.addresses import attack_address, method_address
-from leaderboard.site.site import Entry, Site
+from leaderboard.site.site import Entry, MethodPage, Site
+from leaderboard.site.spelling import NOTHING
 from leaderboard.site.words import ACCESS_WORDS, DATA_WORDS, FAMILY_NAMES
 
 
@@ -45,6 +47,19 @@ def attacks_index(site: Site) -> dict[str, object]:
         "heads": ("Attack", "Family", "Access", "Data", "Counts", "What it does"),
         "rows": rows,
     }
+
+
+def settings_of(method: MethodPage) -> tuple[list[Entry], list[tuple[str, list[str], bool]]]:
+    """The distinct settings of a method side by side: one entry for each, then name, values and whether they differ."""
+    entries = list({entry.line.row.key: entry for entry in reversed(method.entries)}.values())[::-1]
+    found = [
+        {"setting": e.line.row.card.setting or NOTHING, "version": str(e.line.row.spec.version)}
+        | parameters(e.line.row.spec)
+        for e in entries
+    ]
+    names = dict.fromkeys(name for one in found for name in one)
+    rows = [(name, [one.get(name, NOTHING) for one in found]) for name in names]
+    return entries, [(name, values, len(set(values)) > 1) for name, values in rows]
 
 
 def overview_rows(site: Site) -> list[tuple[str, list[Entry | None]]]:

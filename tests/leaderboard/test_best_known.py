@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,18 @@ def own() -> list[Record]:
 
 
 @pytest.fixture
-def out(own: list[Record], tmp_path: Path) -> Path:
-    """The site after somebody attacked the leader more strongly."""
-    stronger = [record("firm", [stop(0.9)], attack="sly", family="prompt")]
-    pack(stronger, tmp_path / "sly")
+def stronger(tmp_path: Path) -> list[Record]:
+    """Somebody attacked the leader more strongly, and packed it."""
+    made = [record("firm", [stop(0.9)], attack="sly", family="prompt")]
+    pack(made, tmp_path / "sly")
+    about = tmp_path / "sly" / "entry.toml"
+    about.write_text(re.sub(r"^authors = .*$", 'authors = ["A. Sly"]', about.read_text(), flags=re.MULTILINE))
+    return made
+
+
+@pytest.fixture
+def out(own: list[Record], stronger: list[Record], tmp_path: Path) -> Path:
+    """The site with what he found."""
     return site([*own, *stronger], tmp_path / "site", submissions=(handed_in(tmp_path / "sly"),))
 
 
@@ -40,8 +49,21 @@ def test_what_it_left_stands_beside_the_panel_s_worst_case(out: Path) -> None:
     assert "best known 90.0" in board(out)
 
 
-def test_the_broken_claim_is_listed(out: Path) -> None:
-    assert "30.0 → 90.0" in pages(out)["changes.html"]
+def test_the_broken_claim_is_listed_with_credit(out: Path) -> None:
+    changes = pages(out)["changes.html"]
+    assert "30.0 → 90.0" in changes
+    assert "found by <bdi>A. Sly</bdi>" in changes
+
+
+def test_the_attacked_row_keeps_its_own_evidence(own: list[Record], stronger: list[Record], tmp_path: Path) -> None:
+    ((tmp_path / "sly" / "items") / "stray.txt").write_text("not listed")
+    spoilt = handed_in(tmp_path / "sly")
+    assert spoilt.problems
+    found = site([*own, *stronger], tmp_path / "site", submissions=(spoilt,))
+    page = next(text for name, text in pages(found).items() if name.startswith("e/firm"))
+    assert "first-party" in page
+    assert "Handed in by" not in page
+    assert "whose files do not check" in page
 
 
 def test_without_records_of_the_maintainers_what_was_handed_in_is_the_panel(own: list[Record], tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""Pages that list: the settings of a method side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sites import pages, site
+from synthetic import controls, moved, record, stop
+
+from leaderboard.collection import Collection
+from leaderboard.site.listing import settings_of
+from leaderboard.site.site import site_of
+
+
+def test_settings_stand_side_by_side_and_what_differs_is_marked(tmp_path: Path) -> None:
+    two = [record(stops=[stop(0.1)], params={"beta": beta, "lr": 0.001}) for beta in (0.1, 0.25)]
+    page = pages(site([*controls(), *two], tmp_path))["m/alpha.html"]
+    assert '<tr class="differs"><th scope="row"><code>beta</code></th><td><bdi>0.1</bdi></td><td><bdi>0.25</bdi>' in page
+    assert '<tr><th scope="row"><code>lr</code></th><td><bdi>0.001</bdi></td><td><bdi>0.001</bdi>' in page
+
+
+def test_one_setting_on_two_boards_is_one_column() -> None:
+    here = [*controls(), record(stops=[stop(0.1)], params={"lr": 0.001})]
+    there = [moved(one, {"facts": 7}) for one in here]
+    (method,) = site_of(Collection((*here, *there))).methods
+    entries, rows = settings_of(method)
+    assert len(method.entries) == 2
+    assert len(entries) == 1
+    assert not any(differ for _, _, differ in rows)
+
+
+def test_a_parameter_that_one_setting_lacks_is_a_dash() -> None:
+    two = [record(stops=[stop(0.1)], params=params) for params in ({"lr": 0.1}, {"lr": 0.1, "rho": 2.0})]
+    (method,) = site_of(Collection((*controls(), *two))).methods
+    _, rows = settings_of(method)
+    assert [(sorted(values), differ) for name, values, differ in rows if name == "rho"] == [(["2", "–"], True)]
