@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.record import BY_OTHER, Measurement
-from leaderboard.board import Board, Row
+from leaderboard.board import Board, Outcome, Row
 from leaderboard.knowledge import Draws, Ruler, Value, mean, value_of
 from leaderboard.secondary import leak_names
 from leaderboard.stats import Interval, Resampled, interval, over_seeds, seed_weights
@@ -41,6 +41,14 @@ class Sampler:
         if tuple(by_seed) != row.seeds:
             return mean(known)
         return over_seeds(known, seed_weights(len(known), self.draws, [zlib.crc32(row.key.encode())]))
+
+    def before(self, row: Row, measure: Callable[[Measurement], Value | None]) -> Value | None:
+        """Draws of what a measure says of the row before any attack."""
+        return self.over(row, {seed: measure(m) for seed, m in sorted(row.before.items())})
+
+    def after(self, row: Row, outcome: Outcome) -> Value | None:
+        """Draws of the K that an attack left on the row."""
+        return self.over(row, {s: self.ruler.knowledge(stop.measurement) for s, stop in outcome.stops.items()})
 
     def full(self, value: Value | None) -> Draws | None:
         """One number per draw: (B,); a value that does not vary repeats."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.record import Family, Measurement
+from harness.record import Family
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.curves import largest_area
 from leaderboard.derive import UTILITY_GATE
@@ -48,6 +48,7 @@ class Line:
         on_frontier: Share of the draws in which no other row dominates this one; None where it may not stand there.
         gain: What the worst attack brought back: K* - max(K(0), 0), for climbing up to the floor is no knowledge (B.7).
         gains: The same of each attack of the board, in the order of the row's outcomes.
+        to_leader: Under each attack, the paired interval of K less that of the board's leader.
         excess: X under the row's worst relearning attack.
         components: K(0) on each headline forget score.
         scores: Raw test scores before attack: mean over seeds of value and of standard error.
@@ -67,6 +68,7 @@ class Line:
     utility: Estimate
     gain: Estimate
     gains: tuple[Estimate, ...]
+    to_leader: tuple[Interval | None, ...]
     excess: Estimate
     families: tuple[FamilyCell, ...]
     components: Mapping[str, Estimate]
@@ -117,6 +119,7 @@ class _Place:
     on_frontier: float | None
     draws: RowDraws
     unit: Row | None
+    leader: Row | None
 
 
 def tabulate(board: Board, *, draws: int = DRAWS) -> Table:
@@ -126,12 +129,13 @@ def tabulate(board: Board, *, draws: int = DRAWS) -> Table:
     placed = standings(board, joint)
     on_frontier = frontier(joint, [row.key for row in board.rows if may_lead(row)])
     unit = _unit(board.rows)
+    ranked = [row for row in board.rows if row.section == "ranked"]
+    leader = next(iter(ranked), None)
     lines = tuple(
-        _line(row, board, sampler, _Place(placed[row.key], on_frontier.get(row.key), joint[row.key], unit))
+        _line(row, board, sampler, _Place(placed[row.key], on_frontier.get(row.key), joint[row.key], unit, leader))
         for row in board.rows
     )
     complete = [joint[r.key].k_star for r in board.rows if r.card.role == "method" and not r.gaps]
-    ranked = [row for row in board.rows if row.section == "ranked"]
     return Table(
         board=board,
         lines=lines,
@@ -157,7 +161,7 @@ def _unit(rows: Sequence[Row]) -> Row | None:
 
 
 def _row_draws(row: Row, sampler: Sampler) -> RowDraws:
-    star, utility = _star_draws(row, sampler), _before_draws(row, sampler, sampler.ruler.utility)
+    star, utility = _star_draws(row, sampler), sampler.before(row, sampler.ruler.utility)
     return RowDraws(sampler.full(star), sampler.full(utility))
 
 
@@ -170,20 +174,12 @@ def _star_draws(row: Row, sampler: Sampler) -> Value | None:
     if row.k_star is None:
         return None
     if row.worst is None:
-        return _before_draws(row, sampler, sampler.ruler.knowledge)
-    return _outcome_draws(row, row.worst, sampler)
-
-
-def _before_draws(row: Row, sampler: Sampler, measure: Callable[[Measurement], Value | None]) -> Value | None:
-    return sampler.over(row, {seed: measure(m) for seed, m in sorted(row.before.items())})
-
-
-def _outcome_draws(row: Row, outcome: Outcome, sampler: Sampler) -> Value | None:
-    return sampler.over(row, {s: sampler.ruler.knowledge(stop.measurement) for s, stop in outcome.stops.items()})
+        return sampler.before(row, sampler.ruler.knowledge)
+    return sampler.after(row, row.worst)
 
 
 def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
-    k_before = _before_draws(row, sampler, sampler.ruler.knowledge)
+    k_before = sampler.before(row, sampler.ruler.knowledge)
     star = place.draws.k_star
     gained = None if row.k_star is None or row.k_before is None else row.k_star - max(row.k_before, 0.0)
     gain_draws = None if star is None or k_before is None else star - np.maximum(k_before, 0.0)
@@ -198,6 +194,7 @@ def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
         utility=sampler.estimate(row.utility, place.draws.utility),
         gain=sampler.estimate(gained, gain_draws),
         gains=tuple(_gain(outcome, row, sampler, k_before) for outcome in row.outcomes),
+        to_leader=_to_leader(row, place.leader, sampler),
         excess=_relearn_excess(row, sampler),
         families=tuple(_family(family, row, sampler) for family in FAMILIES),
         components={g.name: _component(g, row, sampler) for g in board.scale.forget["test"]},
@@ -214,9 +211,21 @@ def _gain(outcome: Outcome, row: Row, sampler: Sampler, before: Value | None) ->
     """What an attack brought back; its interval is that of the paired difference."""
     if outcome.k is None or row.k_before is None:
         return Estimate()
-    after = _outcome_draws(row, outcome, sampler)
+    after = sampler.after(row, outcome)
     gained = None if after is None or before is None else after - np.maximum(before, 0.0)
     return sampler.estimate(outcome.k - max(row.k_before, 0.0), gained)
+
+
+def _to_leader(row: Row, leader: Row | None, sampler: Sampler) -> tuple[Interval | None, ...]:
+    if leader is None or leader is row:
+        return (None,) * len(row.outcomes)
+    found = []
+    for mine, other in zip(row.outcomes, leader.outcomes, strict=True):
+        here, there = sampler.after(row, mine), sampler.after(leader, other)
+        apart = None if here is None or there is None else here - there
+        gap = None if mine.k is None or other.k is None else mine.k - other.k
+        found.append(interval(apart, gap, usable=sampler.usable))
+    return tuple(found)
 
 
 def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
@@ -226,7 +235,7 @@ def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
     undefined = [o.attack.label.text for o in mine if o.state == "undefined"]
     if reached:
         k, worst = max(reached, key=lambda pair: pair[0])
-        estimate = sampler.estimate(k, _outcome_draws(row, worst, sampler))
+        estimate = sampler.estimate(k, sampler.after(row, worst))
         partial = any(o.stops and set(o.stops) != set(row.seeds) for o in mine)
         return FamilyCell(family, estimate, bool(missing or undefined) or partial, worst.attack.label.text)
     if missing:

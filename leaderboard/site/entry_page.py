@@ -89,7 +89,8 @@ def _both(mine: Line, other: Line, at: int) -> bool:
 def _by_attack(mine: Line, other: Line, at: int) -> tuple[str, float | None, float | None, Estimate, str]:
     here, there = mine.row.outcomes[at].k, other.row.outcomes[at].k
     gap = None if here is None or there is None else here - there
-    return f"K after {mine.row.outcomes[at].attack.label.text}", here, there, Estimate(gap), ""
+    name, apart = f"K after {mine.row.outcomes[at].attack.label.text}", mine.to_leader[at]
+    return name, here, there, Estimate(gap, apart), words_of(apart, lower_is_better=True)
 
 
 def _number(value: Value | None) -> float | None:

@@ -15,7 +15,9 @@ from leaderboard.site.site import site_of
 def test_settings_stand_side_by_side_and_what_differs_is_marked(tmp_path: Path) -> None:
     two = [record(stops=[stop(0.1)], params={"beta": beta, "lr": 0.001}) for beta in (0.1, 0.25)]
     page = pages(site([*controls(), *two], tmp_path))["m/alpha.html"]
-    assert '<tr class="differs"><th scope="row"><code>beta</code></th><td><bdi>0.1</bdi></td><td><bdi>0.25</bdi>' in page
+    assert (
+        '<tr class="differs"><th scope="row"><code>beta</code></th><td><bdi>0.1</bdi></td><td><bdi>0.25</bdi>' in page
+    )
     assert '<tr><th scope="row"><code>lr</code></th><td><bdi>0.001</bdi></td><td><bdi>0.001</bdi>' in page
 
 

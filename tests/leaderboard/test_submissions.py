@@ -20,6 +20,7 @@ from leaderboard.submissions.handed_in import handed_in
 from leaderboard.submissions.pack import EXAMPLE, pack
 
 RELEARN = {"attack": "relearn", "family": "relearn"}
+OWN = controls({"relearn": ("relearn", [stop(0.0)])})
 
 
 def mine(name: str = "mine", k: float = 0.6) -> list[Record]:
@@ -146,7 +147,7 @@ def test_a_submitted_row_says_by_whom_and_that_its_files_were_checked(folder: Pa
     (folder / "entry.toml").write_text(
         'method = "Mine"\nauthors = ["<b>Me</b>"]\nlinks = { code = "https://a.org/x" }\n'
     )
-    out = site([*controls(), *mine()], tmp_path / "site", submissions=(handed_in(folder),))
+    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),))
     text = entry_page(out)
     assert "files checked" in text
     assert "&lt;b&gt;Me&lt;/b&gt;" in text
@@ -155,7 +156,7 @@ def test_a_submitted_row_says_by_whom_and_that_its_files_were_checked(folder: Pa
 
 def test_a_submission_that_does_not_check_is_only_self_reported(folder: Path, tmp_path: Path) -> None:
     (folder / "entry.toml").write_text('method = "Mine"\nlinks = { code = "javascript:alert(1)" }\n')
-    out = site([*controls(), *mine()], tmp_path / "site", submissions=(handed_in(folder),))
+    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),))
     assert "self-reported" in board(out)
     assert 'href="javascript' not in "".join(pages(out).values())
 
@@ -172,7 +173,7 @@ def test_a_submission_that_does_not_check_is_only_self_reported(folder: Path, tm
 def test_the_status_is_read_off_what_was_measured_again(
     again: list[Record], status: str, folder: Path, tmp_path: Path
 ) -> None:
-    out = site([*controls(), *mine()], tmp_path / "site", submissions=(handed_in(folder),), rerun=tuple(again))
+    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),), rerun=tuple(again))
     assert f"{status}: " in entry_page(out)
 
 
@@ -188,6 +189,6 @@ def test_the_maintainers_own_rows_are_first_party() -> None:
 
 def test_a_preview_is_marked_wherever_it_stands(folder: Path, tmp_path: Path) -> None:
     preview = frozenset(r.id for r in mine())
-    out = site([*controls(), *mine()], tmp_path / "site", submissions=(handed_in(folder),), preview=preview)
+    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),), preview=preview)
     assert "local preview" in board(out)
     assert "Local preview." in entry_page(out)

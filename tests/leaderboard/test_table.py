@@ -11,6 +11,7 @@ from synthetic import controls, demo, record, stop
 
 from harness.record import Cost, Record, Score
 from leaderboard.derive import boards_of
+from leaderboard.stats import Interval
 from leaderboard.table import Line, Table, tabulate
 
 
@@ -89,6 +90,19 @@ def test_the_interval_of_the_leak_covers_both_sides_and_pairs_them_with_the_refe
 
     assert width((spread, spread), (spread, spread)) == pytest.approx(0.0)
     assert width((spread, spread), (level, level)) > width((spread, level), (level, level)) > 0.1
+
+
+def test_rows_with_equal_items_are_paired_with_the_leader_and_those_far_apart_are_told_from_it() -> None:
+    """Equal answers differ by nothing in every draw, though each K by itself is uncertain."""
+    plan = {"first": 0.30, "twin": 0.30, "worse": 0.70}
+    records = controls({"relearn": ("relearn", [stop(0.0)])})
+    for name, k in plan.items():
+        records += [record(name, [stop(0.1)]), record(name, [stop(k)], attack="relearn", family="relearn")]
+    found = {one.row.label.name: one.to_leader[0] for one in table(records).lines}
+    assert found["first"] is None
+    assert found["twin"] == Interval(0.0, 0.0)
+    assert found["worse"] is not None
+    assert 0.25 < found["worse"].low < 0.4 < found["worse"].high < 0.55
 
 
 def test_rows_that_start_alike_bring_no_warning() -> None:
