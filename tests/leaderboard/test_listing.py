@@ -10,6 +10,7 @@ from synthetic import controls, moved, record, stop
 from leaderboard.collection import Collection
 from leaderboard.site.listing import settings_of
 from leaderboard.site.site import site_of
+from leaderboard.site.spelling import NOTHING
 
 
 def test_settings_stand_side_by_side_and_what_differs_is_marked(tmp_path: Path) -> None:
@@ -35,4 +36,4 @@ def test_a_parameter_that_one_setting_lacks_is_a_dash() -> None:
     two = [record(stops=[stop(0.1)], params=params) for params in ({"lr": 0.1}, {"lr": 0.1, "rho": 2.0})]
     (method,) = site_of(Collection((*controls(), *two))).methods
     _, rows = settings_of(method)
-    assert [(sorted(values), differ) for name, values, differ in rows if name == "rho"] == [(["2", "–"], True)]
+    assert [(sorted(values), differ) for name, values, differ in rows if name == "rho"] == [(["2", NOTHING], True)]
