@@ -22,6 +22,8 @@ from leaderboard.stats import Rank
 from leaderboard.table import Table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+SCHEMA = 1
+"""Of a board's JSON, as ``board.schema.json`` beside this file describes it."""
 Cell = str | int | float | bool | None
 
 
@@ -189,9 +191,10 @@ def to_csv(rows: list[dict[str, Cell]]) -> str:
 
 
 def to_json(table: Table, ids: Mapping[str, str]) -> str:
-    """JSON text of the table; gaps are null."""
+    """JSON text of the table, as ``board.schema.json`` describes it; gaps are null."""
     board = table.board
     content: Mapping[str, object] = {
+        "schema": SCHEMA,
         **stamp(table),
         "title": board.card.title,
         "model": board.card.model,

@@ -41,6 +41,7 @@ from leaderboard.site.site import Entry, Site, site_of
 from leaderboard.stats import DRAWS
 
 ASSETS = Path(__file__).parent / "assets"
+BOARD_SCHEMA = Path(__file__).parents[1] / "downloads" / "board.schema.json"
 ENTRY_EXAMPLE = Path(__file__).parents[1] / "submissions" / "entry.example.toml"
 
 
@@ -86,6 +87,7 @@ def files(site: Site) -> Iterator[tuple[str, str | bytes]]:
         yield f"data/entries/{entry.id}.records.gz", entry.file
     cited = [(e.line.row.label.name, e.line.row.card.citation) for e in site.entries]
     cited += [(a.label.name, a.card.citation) for page in site.pages for a in page.board.attacks]
+    yield f"data/schema/{BOARD_SCHEMA.name}", BOARD_SCHEMA.read_bytes()
     yield "data/methods.bib", methods_bibtex(cited)
     yield "data/site.bib", pages.bibtex
 
