@@ -24,10 +24,14 @@ def plan_again(records: Sequence[Record], *, sample: float = 1.0, places: Mappin
     Raises:
         UserError: A component is not installed in that version, or the benchmark's content is another one here.
     """
-    cells = sorted((r.cell for r in records if r.measurements), key=lambda cell: digest(["again", cell.id]))
-    chosen = cells[: math.ceil(sample * len(cells))]
-    order = sorted(chosen, key=lambda cell: (cell.seed, cell.unlearn_id, cell.attack.name, cell.id))
+    order = sorted(sampled(records, sample), key=lambda cell: (cell.seed, cell.unlearn_id, cell.attack.name, cell.id))
     return Plan(tuple(_planned(cell, places or {}) for cell in order), (), ())
+
+
+def sampled(records: Sequence[Record], share: float) -> list[Cell]:
+    """A share of the cells that hold scores, drawn by their ids alone."""
+    cells = sorted((r.cell for r in records if r.measurements), key=lambda cell: digest(["again", cell.id]))
+    return cells[: math.ceil(share * len(cells))]
 
 
 def _planned(cell: Cell, places: Mapping[str, str]) -> Planned:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from harness.api import STRICT
@@ -31,6 +32,11 @@ class Spec:
     content: Mapping[str, str] = field(default_factory=dict)
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    @cached_property
+    def key(self) -> str:
+        """Identity; formed once, for a board of 500 rows asks a hundred times for each."""
+        return digest(asdict(self))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ harms nobody who did not name it.
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, get_args
 
@@ -53,8 +56,7 @@ class Listed:
 
 def installed(kind: Kind) -> tuple[Entry, ...]:
     """Every name of this kind, sorted, without importing any; a name claimed twice appears twice."""
-    found = {_entry(kind, point) for point in entry_points(group=f"harness.{kind}s")}
-    return tuple(sorted(found, key=lambda entry: (entry.name, entry.distribution)))
+    return _installed(kind, tuple(_state(place) for place in sys.path))
 
 
 def find(kind: Kind, name: str) -> Entry:
@@ -125,6 +127,22 @@ def suggestion(given: str, known: Iterable[str]) -> str:
     """``Did you mean 'x'?`` or, if nothing is near, an empty string."""
     near = difflib.get_close_matches(given, sorted(set(known)), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+@lru_cache(maxsize=32)
+def _installed(kind: Kind, places: tuple[tuple[str, int, int], ...]) -> tuple[Entry, ...]:
+    """Read off the disk once per state of it: a grid asks for names hundreds of times, and an answer takes 35 ms."""
+    found = {_entry(kind, point) for point in entry_points(group=f"harness.{kind}s")}
+    return tuple(sorted(found, key=lambda entry: (entry.name, entry.distribution)))
+
+
+def _state(place: str) -> tuple[str, int, int]:
+    """What changes in a folder of packages when one is installed there or removed."""
+    try:
+        found = os.stat(place or ".")  # noqa: PTH116 - `sys.path` says the working folder as an empty text
+    except OSError:
+        return place, 0, 0
+    return place, found.st_ino, found.st_mtime_ns
 
 
 def _entry(kind: Kind, point: EntryPoint) -> Entry:

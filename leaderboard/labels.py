@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from harness.record import Record, Spec, digest
+from harness.record import Record, Spec
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Label:
 
 def key_of(spec: Spec) -> str:
     """Identity of a specification."""
-    return digest(asdict(spec))
+    return spec.key
 
 
 def labels_of(specs: Sequence[Spec], settings: Mapping[str, str] | None = None) -> dict[str, Label]:

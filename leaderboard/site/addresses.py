@@ -75,5 +75,7 @@ def experiment_address(slug: str) -> str:
 
 def relative(address: str, start: str) -> str:
     """The address as the page at ``start`` writes it; a fragment stays."""
-    path, hash_, fragment = address.partition("#")
-    return posixpath.relpath(path, posixpath.dirname(start) or ".") + hash_ + fragment
+    folder = posixpath.dirname(start)
+    if folder and address.startswith(f"{folder}/"):
+        return address[len(folder) + 1 :]
+    return "../" * start.count("/") + address

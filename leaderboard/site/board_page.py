@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.record import BY_OTHER, Provenance, Record, Score
 from leaderboard.board import ACCESS, SECTIONS, Board, Outcome, Section
@@ -162,7 +163,7 @@ class BoardPage:
         """Whether some column holds a score that explains others and is not compared."""
         return any(column.diagnostic for column in self.scores)
 
-    @property
+    @cached_property
     def leaders(self) -> tuple[Line, ...]:
         """The first ranked row and all that are tied with it; empty where nothing is ranked."""
         return tuple(line for line in self.table.lines if line.rank and line.rank.tied_with_best)

@@ -11,6 +11,7 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class Pages:
             "statuses": self._statuses,
         }
 
-    @property
+    @cached_property
     def release(self) -> str:
         """What the site says of itself on every page; the date is the newest record's, so that builds repeat."""
         named = [change for change in self._changes() if change.kind == "release"]

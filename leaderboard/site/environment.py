@@ -115,7 +115,7 @@ def _printable(value: object) -> object:
     """Let through what a page may print; control characters become visible."""
     if value is None or isinstance(value, float):
         raise TypeError(f"The page was about to print {value!r}; give the template a spelling for it.")
-    if isinstance(value, str) and not isinstance(value, Markup):
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
         return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", value)
     return value
 

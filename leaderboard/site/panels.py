@@ -13,6 +13,8 @@ from leaderboard.stats import Interval
 from leaderboard.table import Line, Table
 
 PANEL_WIDTH, PANEL_HEIGHT = 220, 150
+MOST = 40
+"""Panels of one series: every panel shows all the others behind it, so a page grows with the square of their number."""
 _Pair = tuple[Curve, tuple[Interval | None, ...]]
 
 
@@ -36,6 +38,7 @@ class Panels:
 
     Attributes:
         attack: Of the series; empty if the panels are of several.
+        rows: How many rows have this series; those without a panel show it on their own pages.
     """
 
     attack: str
@@ -46,6 +49,7 @@ class Panels:
     y_ticks: tuple[tuple[float, str], ...]
     ghosts: tuple[str, ...]
     panels: tuple[Panel, ...]
+    rows: int = 1
 
     @property
     def control(self) -> bool:
@@ -90,7 +94,9 @@ class _Named:
 
 
 def _over_rows(table: Table, attack: str, which: tuple[str, str]) -> Panels:
-    drawn = [(line, pair) for line in table.lines if (pair := _curve(line, which)) is not None]
+    found = [(line, pair) for line in table.lines if (pair := _curve(line, which)) is not None]
+    owners = [line.row.key for line, _ in found if line.row.card.role == "method"]
+    drawn = [(line, pair) for line, pair in found if line.row.key not in owners[MOST:]]
     curves = [curve for _, (curve, _) in drawn]
     x, y = _axes(curves)
     control = _control(table, which)
@@ -104,6 +110,7 @@ def _over_rows(table: Table, attack: str, which: tuple[str, str]) -> Panels:
         y_ticks=_y_ticks(y),
         ghosts=tuple(_path(curve, x, y) for _, (curve, _) in methods),
         panels=tuple(_panel(_Named(n.row.label.text, n.row.section), pair, control, x, y) for n, pair in methods),
+        rows=len(owners),
     )
 
 

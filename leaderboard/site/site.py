@@ -113,7 +113,7 @@ class Site:
                 found.setdefault(attack.label.name, []).append((page, attack, rows))
         return tuple(AttackPage(name, tuple(found[name])) for name in sorted(found))
 
-    @property
+    @cached_property
     def statuses(self) -> tuple[tuple[str, int], ...]:
         """How many method entries stand on what evidence, the strongest first."""
         counts = {status: sum(e.evidence.status == status for e in self.entries if e.is_method) for status in STATUSES}

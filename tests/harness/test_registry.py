@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import write_distribution
 
 from harness.errors import UserError
 from harness.registry import broken, find, installed, listing, load, working
@@ -38,6 +40,17 @@ def test_listing_names_does_not_import_them(distribution: Install) -> None:
     entry = next(entry for entry in installed("method") if entry.name == "brk")
     assert (entry.distribution, entry.version, entry.path) == ("broken-dist", "3.1", "broken_plugin:M")
     assert "broken_plugin" not in sys.modules
+
+
+def test_what_is_installed_into_a_folder_already_looked_at_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    before = installed("attack")
+    write_distribution(tmp_path, "late-dist", {"attacks": {"late": "late_plugin:Late"}})
+    assert [entry.name for entry in installed("attack") if entry not in before] == ["late"]
+    shutil.rmtree(tmp_path / "late_dist-1.2.3.dist-info")
+    assert installed("attack") == before
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_with_what_exists() -> None:

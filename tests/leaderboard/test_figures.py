@@ -7,13 +7,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from synthetic import controls, demo, record, stop
+from synthetic import controls, demo, many, record, stop
 
 from harness.record import Record
 from leaderboard.derive import boards_of
 from leaderboard.site.cost_figure import cost_figure
 from leaderboard.site.figures import KNOWLEDGE_RANGE, STRIP_WIDTH, Axis, scatter, shorten, strip, tint
-from leaderboard.site.panels import small_multiples
+from leaderboard.site.panels import MOST, small_multiples
 from leaderboard.table import Table, tabulate
 
 
@@ -116,3 +116,9 @@ def test_marks_of_the_cost_figure_map_back_to_effort_and_knowledge_left() -> Non
 
 def test_one_method_has_no_cost_figure() -> None:
     assert cost_figure(table([*controls(), record("plain", [stop(0.2)])])) is None
+
+
+def test_a_page_draws_no_more_panels_than_it_can_bear_and_says_how_many_rows_there_are() -> None:
+    (board,) = boards_of(many(MOST + 5))
+    (panels,) = small_multiples(tabulate(board, draws=50))
+    assert (len(panels.panels), len(panels.ghosts), panels.rows) == (MOST, MOST, MOST + 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from synthetic import score
 
 from harness.record import Measurement, Point, Score
@@ -108,3 +109,24 @@ def test_rows_that_stand_together_at_one_end_are_not_called_precise() -> None:
 
 def test_one_row_has_no_detectable_difference() -> None:
     assert detectable_difference([np.zeros(5)]) is None
+
+
+@pytest.mark.parametrize("draws", [1, 2, 41, 1_000])
+def test_the_central_interval_is_that_of_numpy(draws: int) -> None:
+    array = np.random.default_rng(draws).normal(size=draws)
+    found = interval(array, float(np.median(array)))
+    assert found is not None
+    assert [found.low, found.high] == pytest.approx(np.quantile(array, [0.025, 0.975]))
+
+
+def test_places_of_ties_are_those_of_scipy() -> None:
+    table = np.random.default_rng(0).integers(0, 4, size=(9, 300)).astype(float)
+    tail = 0.025
+    expected = [
+        (
+            np.quantile(rankdata(table, method="min", axis=0)[row], tail, method="inverted_cdf"),
+            np.quantile(rankdata(table, method="max", axis=0)[row], 1 - tail, method="inverted_cdf"),
+        )
+        for row in range(9)
+    ]
+    assert [(rank.low, rank.high) for rank in ranks(list(table))] == expected
