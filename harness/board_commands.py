@@ -221,6 +221,7 @@ def collected(results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: P
             records=tuple(records),
             problems=tuple(f"{p.path} {p.reason}" for _, store in stores for p in store.problems()),
             submissions=tuple(handed_in(folder) for folder in sorted(folders) if is_submission(folder)),
+            failures=tuple(failure for _, store in stores for failure in store.failures()),
             rerun=Store(rerun).records() if rerun else (),
             changes=tuple(change for folder, _ in stores for change in changes_in(folder)),
             reported=tuple(one for folder, _ in stores for one in reported_in(folder)),

@@ -80,6 +80,7 @@ class Outcome:
         stops: The selected stop, by seed.
         excused: Why the attack has no meaning here, by seed.
         ran: Seeds on which the attack was run and scored, whether or not K could be formed from the scores.
+        failed: Why the cell broke, by seed.
     """
 
     attack: AttackRow
@@ -87,6 +88,12 @@ class Outcome:
     excess: float | None
     excused: Mapping[int, str] = field(default_factory=dict)
     ran: frozenset[int] = frozenset()
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def why_failed(self) -> str:
+        """Why it broke, empty if it did not: the first seed's reason."""
+        return next(iter(self.failed.values()), "")
 
     @property
     def not_applicable(self) -> str:
@@ -110,10 +117,12 @@ class Outcome:
 
     @property
     def state(self) -> str:
-        """``measured``, ``not_applicable``, ``undefined`` (run, but K cannot be formed) or ``not_run``."""
+        """``measured``, ``not_applicable``, ``undefined`` (run, but K cannot be formed), ``failed`` or ``not_run``."""
         if self.stops:
             return "measured"
-        return "not_applicable" if self.not_applicable else "undefined" if self.ran else "not_run"
+        if self.not_applicable:
+            return "not_applicable"
+        return "undefined" if self.ran else "failed" if self.failed else "not_run"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.failure import Failure
 from harness.record import Record
 from leaderboard.labels import key_of
 
@@ -88,6 +89,7 @@ class Collection:
         records: In any order.
         problems: Files that held no record to be trusted, each with the reason.
         submissions: Who handed in which of the records; the others are the maintainers' own.
+        failures: Cells that ran and broke when they ran last.
         rerun: Records of the same cells that the maintainers measured again.
         changes: In any order.
         reported: Numbers of others.
@@ -97,6 +99,7 @@ class Collection:
     records: tuple[Record, ...]
     problems: tuple[str, ...] = ()
     submissions: tuple[Submission, ...] = ()
+    failures: tuple[Failure, ...] = ()
     rerun: tuple[Record, ...] = ()
     changes: tuple[Change, ...] = ()
     reported: tuple[Reported, ...] = ()

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from harness.record import BenchmarkCard, Cost, Match, Measurement, MethodCard, Record, digest
-from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Section, Stop
+from harness.cell import Cell
+from harness.failure import Failure
+from harness.record import BenchmarkCard, Cost, Match, Measurement, Record, digest
+from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Stop
 from leaderboard.caveats import caveats
 from leaderboard.curves import curves_of, half_life
+from leaderboard.gates import section_of
 from leaderboard.groups import compared, distinct, nowhere
 from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, served_of
 from leaderboard.stops import Twins, by_attack, series_of, stop_of
-
-UTILITY_GATE = 0.90
-FORGET_GATE = 0.25
-_ROUNDING = 1e-9  # a mean of binary fractions may miss a gate it stands on by one bit
 
 
 @dataclass(frozen=True)
@@ -36,40 +35,49 @@ class _Context:
     originals: Twins
     labels: Mapping[str, Label]
     match: Match | None
+    failed: Mapping[tuple[str, str], Mapping[int, str]]
 
 
-def boards_of(records: Iterable[Record], *, extra: frozenset[str] = frozenset()) -> tuple[Board, ...]:
+def boards_of(
+    records: Iterable[Record], *, extra: frozenset[str] = frozenset(), failures: Sequence[Failure] = ()
+) -> tuple[Board, ...]:
     """One board per benchmark, engine specification and match, in order of name; a record given twice counts once.
 
     Args:
         records: In any order.
         extra: Keys of attacks that are no part of the panel: what they leave is best known, and moves no rank.
+        failures: Cells that ran and broke: still missing, but said to be so.
     """
     found = distinct(records)
     benchmarks = labels_of([r.cell.benchmark for r in found])
     engines = served_of(found)
     return tuple(
-        _board(group, match, benchmarks[key], engines[engine], apart=len(engines) > 1, extra=extra)
+        _board(group, _Part(match, benchmarks[key], engines[engine], len(engines) > 1, extra, failures))
         for key, engine, match, group in compared(found)
     )
 
 
-def _board(
-    records: list[Record],
-    match: Match | None,
-    benchmark: Label,
-    served: str,
-    *,
-    apart: bool,
-    extra: frozenset[str],
-) -> Board:
+@dataclass(frozen=True)
+class _Part:
+    """What a board takes from the whole site."""
+
+    match: Match | None
+    benchmark: Label
+    served: str
+    apart: bool
+    extra: frozenset[str]
+    failures: Sequence[Failure]
+
+
+def _board(records: list[Record], part: _Part) -> Board:
+    match = part.match
     cell = records[0].cell
     original_records = _controls(records, "original")
     originals = _before(original_records)
     reference_records = _controls(records, "reference")
     references = _before(reference_records)
     scale = scale_of(originals, references)
-    attacks = _attacks(records, extra)
+    attacks = _attacks(records, part.extra)
     context = _Context(
         ruler=Ruler(scale, value_of),
         has_original=bool(originals),
@@ -81,17 +89,18 @@ def _board(
         originals=by_attack(original_records),
         labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
         match=match,
+        failed=_failed(part.failures, cell, match),
     )
     by_method: dict[str, list[Record]] = {}
     for record in records:
         by_method.setdefault(key_of(record.cell.method), []).append(record)
     unmatched = {key: reason for key, group in by_method.items() if match and (reason := nowhere(group))}
     rows = sorted((_row(group, context) for key, group in by_method.items() if key not in unmatched), key=_order)
-    apart_by = (benchmark.variant, served if apart else "", f"matched at {match.words}" if match else "")
+    apart_by = (part.benchmark.variant, part.served if part.apart else "", f"matched at {match.words}" if match else "")
     return Board(
         key=digest([key_of(cell.benchmark), key_of(cell.engine), *([asdict(match)] if match else [])]),
         variant=", ".join(part for part in apart_by if part),
-        served=served,
+        served=part.served,
         benchmark=cell.benchmark,
         engine=cell.engine,
         card=_card(records),
@@ -174,6 +183,19 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
     )
 
 
+def _failed(failures: Sequence[Failure], cell: Cell, match: Match | None) -> dict[tuple[str, str], dict[int, str]]:
+    """By keys of method and attack, why a cell of this board broke, by seed."""
+    found: dict[tuple[str, str], dict[int, str]] = {}
+    for one in failures:
+        if (one.cell.benchmark.key, one.cell.engine.key, one.cell.match) == (
+            cell.benchmark.key,
+            cell.engine.key,
+            match,
+        ):
+            found.setdefault((one.cell.method.key, one.cell.attack.key), {})[one.cell.seed] = one.reason
+    return found
+
+
 def _outcome(
     attack: AttackRow, records: Sequence[Record], before: Mapping[int, Measurement], context: _Context
 ) -> Outcome:
@@ -185,7 +207,9 @@ def _outcome(
     found = {seed: stop for seed, stop in stops.items() if stop is not None}
     excused = {r.cell.seed: r.not_applicable for r in mine if r.not_applicable}
     ran = frozenset(r.cell.seed for r in mine if r.measurements)
-    return Outcome(attack, found, _excess(found, before, context.ruler), excused, ran)
+    broke = context.failed.get((key_of(records[0].cell.method), attack.key), {})
+    failed = {seed: why for seed, why in sorted(broke.items()) if seed not in ran and seed not in excused}
+    return Outcome(attack, found, _excess(found, before, context.ruler), excused, ran, failed)
 
 
 def _excess(stops: Mapping[int, Stop], before: Mapping[int, Measurement], ruler: Ruler) -> float | None:
@@ -226,7 +250,8 @@ def _gaps(
     for outcome in outcomes:
         if outcome.attack.key in context.required:
             scored = set(outcome.stops) if defined else outcome.ran
-            yield from _missing_seeds(outcome.attack.label.text, seeds, {*scored, *outcome.excused})
+            broke = " (failed)" if outcome.failed else ""
+            yield from _missing_seeds(outcome.attack.label.text + broke, seeds, {*scored, *outcome.excused})
 
 
 def _unmatched(reasons: Mapping[int, str]) -> Iterator[str]:
@@ -242,35 +267,6 @@ def _missing_seeds(what: str, seeds: Sequence[int], found: set[int]) -> Iterator
         yield what
     elif missing:
         yield f"{what} (seed {', '.join(str(seed) for seed in missing)})"
-
-
-def section_of(
-    card: MethodCard,
-    k_before: float | None,
-    utility: float | None,
-    *,
-    gaps: Sequence[str],
-    match: Match | None,
-    gate: float = UTILITY_GATE,
-) -> Section:
-    """Controls first, then the gates in their order: utility, forgetting (unless it was made equal), completeness.
-
-    Args:
-        card: The method's.
-        k_before: K(0).
-        utility: u before attack.
-        gaps: What the row lacks, in words.
-        match: What was made equal on the board.
-        gate: Least utility of a ranked row.
-    """
-    if card.role != "method":
-        return "reference"
-    if utility is not None and utility < gate - _ROUNDING:
-        return "below_utility"
-    gated = match is None or match.axis != "forget"
-    if gated and utility is not None and k_before is not None and k_before > FORGET_GATE + _ROUNDING:
-        return "not_unlearned"
-    return "incomplete" if gaps or utility is None or k_before is None else "ranked"
 
 
 def _costs(records: Sequence[Record]) -> dict[int, Cost]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboard.board import Board, Row, Section
-from leaderboard.derive import UTILITY_GATE, section_of
+from leaderboard.gates import UTILITY_GATE, section_of
 from leaderboard.knowledge import Draws
 from leaderboard.stats import Interval, Rank, interval, ranks
 

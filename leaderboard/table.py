@@ -10,7 +10,7 @@ import numpy as np
 from harness.record import Family
 from leaderboard.board import FAMILIES, Board, Outcome, Row
 from leaderboard.curves import largest_area
-from leaderboard.derive import UTILITY_GATE
+from leaderboard.gates import UTILITY_GATE
 from leaderboard.knowledge import Gauge, Ruler, Value, mean, value_of
 from leaderboard.sampling import Estimate, Sampler, sampler_of
 from leaderboard.secondary import leak, leak_names, passes_of, scores_of
@@ -232,14 +232,17 @@ def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
     mine = [o for o in row.outcomes if o.attack.card.family == family and o.attack.counts]
     reached = [(o.k, o) for o in mine if o.k is not None]
     missing = [o.attack.label.text for o in mine if o.state == "not_run"]
+    failed = [f"{o.attack.label.text}: {o.why_failed}" for o in mine if o.state == "failed"]
     undefined = [o.attack.label.text for o in mine if o.state == "undefined"]
     if reached:
         k, worst = max(reached, key=lambda pair: pair[0])
         estimate = sampler.estimate(k, sampler.after(row, worst))
         partial = any(o.stops and set(o.stops) != set(row.seeds) for o in mine)
-        return FamilyCell(family, estimate, bool(missing or undefined) or partial, worst.attack.label.text)
+        return FamilyCell(family, estimate, bool(missing or failed or undefined) or partial, worst.attack.label.text)
+    if failed:
+        return FamilyCell(family, Estimate(), False, "", ("fail", "; ".join(failed)))
     if missing:
-        return FamilyCell(family, Estimate(), False, "", ("n/r", f"{', '.join(missing)}: not run, or failed"))
+        return FamilyCell(family, Estimate(), False, "", ("n/r", f"{', '.join(missing)}: not run"))
     if undefined:
         return FamilyCell(family, Estimate(), False, "", ("n/d", f"{', '.join(undefined)}: run, but K is not defined"))
     reasons = [o.not_applicable for o in mine if o.not_applicable]

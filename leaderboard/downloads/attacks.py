@@ -52,7 +52,7 @@ def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, 
         "forwards": fmean(cost.forwards for cost in costs) if costs else None,
         "backwards": fmean(cost.backwards for cost in costs) if costs else None,
         "tokens": fmean(cost.tokens for cost in costs) if costs else None,
-        "reason": outcome.not_applicable,
+        "reason": outcome.not_applicable or outcome.why_failed,
     }
 
 

@@ -127,9 +127,9 @@ class BoardPage:
         return "".join(f"; {attack}: {reason}" for attack, reason in reasons)
 
     @property
-    def undefined(self) -> bool:
-        """Whether some attack was run on a row where K cannot be formed."""
-        return any(outcome.state == "undefined" for outcome in _outcomes(self.board))
+    def states(self) -> frozenset[str]:
+        """Every state that an attack on some row is in."""
+        return frozenset(outcome.state for outcome in _outcomes(self.board))
 
     @property
     def starts(self) -> str:

@@ -231,6 +231,7 @@ class Pages:
                 "changes.html.j2",
                 changes=self._changes(),
                 problems=sorted(site.collection.problems),
+                failures=site.collection.failures,
                 broken=[entry for entry in site.entries if entry.line.row.best_known],
             ),
         )

@@ -9,6 +9,7 @@ from leaderboard.board import Outcome
 from leaderboard.labels import parameters
 from leaderboard.site.addresses import board_address, entry_address
 from leaderboard.site.site import Entry, Site
+from leaderboard.site.words import STATE_WORDS
 from leaderboard.standings import difference
 from leaderboard.stats import interval
 from leaderboard.table import Line
@@ -54,8 +55,7 @@ def _entry(entry: Entry) -> dict[str, object]:
 
 
 def _left(outcome: Outcome) -> float | str:
-    words = {"not_applicable": "n/a", "undefined": "n/d", "not_run": "n/r"}
-    return words[outcome.state] if outcome.k is None else round(outcome.k, 6)
+    return STATE_WORDS[outcome.state] if outcome.k is None else round(outcome.k, 6)
 
 
 def _pairs(entries: list[Entry]) -> list[list[object]]:

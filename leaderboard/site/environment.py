@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from harness.record import Cost, Spec
 from leaderboard.board import AttackRow, Outcome, Section
-from leaderboard.derive import UTILITY_GATE
+from leaderboard.gates import UTILITY_GATE
 from leaderboard.labels import parameters
 from leaderboard.site import spelling, words
 from leaderboard.site.addresses import (
@@ -66,6 +66,7 @@ def environment() -> Environment:
         "gates": GATES,
         "role_names": words.ROLE_NAMES,
         "section_words": words.SECTION_WORDS,
+        "state_words": words.STATE_WORDS,
         "status_words": words.STATUS_WORDS,
         "top": TOP,
     }

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard.derive import UTILITY_GATE
+from leaderboard.gates import UTILITY_GATE
 from leaderboard.sampling import Estimate
 from leaderboard.site.addresses import entry_id
 from leaderboard.site.spelling import percent

@@ -126,7 +126,8 @@ class Site:
 
 def site_of(collection: Collection) -> Site:
     """Derive boards and entries from a collection."""
-    tables = [tabulate(board) for board in boards_of(collection.records, extra=collection.extra_attacks)]
+    boards = boards_of(collection.records, extra=collection.extra_attacks, failures=collection.failures)
+    tables = [tabulate(board) for board in boards]
     pages = tuple(page_of(table) for table in tables)
     experiments = tuple(experiment_page_of(experiment) for experiment in experiments_of(tables))
     return Site(collection, pages, experiments, tuple(_entries(pages, Witnesses(collection))))

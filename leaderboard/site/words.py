@@ -22,6 +22,8 @@ FAMILY_NAMES = {
     "embedding": ("Embedding", "soft prompts"),
     "prompt": ("Prompt", "only"),
 }
+STATE_WORDS = {"not_applicable": "n/a", "undefined": "n/d", "failed": "fail", "not_run": "n/r"}
+"""What stands where an attack left no K."""
 ROLE_NAMES = {"original": "original model", "reference": "never-learned model"}
 ACCESS_WORDS = {
     "none": "nothing",

@@ -11,6 +11,7 @@ from pathlib import Path
 from sites import site
 from synthetic import CARD, controls, demo, many, record, stop
 
+from harness.failure import Failure
 from harness.record import BenchmarkCard, Record
 from leaderboard.collection import Collection
 from leaderboard.downloads.tables import slug, to_json
@@ -81,6 +82,12 @@ def front(records: Callable[[], list[Record]], out: Path) -> Path:
     return out
 
 
+def broken(out: Path) -> Path:
+    """The site of gaps, with a cell that ran and broke."""
+    cell = record("patchy", attack="relearn", family="relearn").cell
+    return site(gaps(), out, failures=(Failure(cell, "RuntimeError: out of memory", "x.log"),))
+
+
 def lonely() -> list[Record]:
     """One row."""
     return [*controls(), record(stops=[stop(0.1)])]
@@ -101,5 +108,5 @@ SITES: dict[str, Callable[[Path], Path]] = {
     "many": partial(front, partial(many, 500)),
     "most": partial(front, partial(many, 1_000)),
     "hostile": partial(made, hostile),
-    "gaps": partial(made, gaps),
+    "gaps": broken,
 }
