@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from harness.cell import Cell
 from harness.failure import Failure
-from harness.record import BenchmarkCard, Cost, Match, Measurement, Record, digest
+from harness.record import BenchmarkCard, Cell, Cost, Match, Measurement, Record, digest
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Stop
 from leaderboard.caveats import caveats
 from leaderboard.curves import curves_of, half_life

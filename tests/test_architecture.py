@@ -19,7 +19,7 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 ALLOWED = {
     "methods": ("harness.api", "harness.train"),
     "attacks": ("harness.api", "harness.train"),
-    "leaderboard": ("harness.record", "harness.archive", "leaderboard"),
+    "leaderboard": ("harness.record", "harness.failure", "harness.archive", "leaderboard"),
     "harness": ("harness",),
 }
 COMPOSITION_ROOT = "harness.board_commands"  # the one module that may import leaderboard
