@@ -28,7 +28,7 @@ SECTION_TITLES: dict[Section, str] = {
 }
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "nearest to the never-learned"}
 _UNDEFINED_TITLE = "Not ranked: K is not defined here"
-_FIXED_COLUMNS = 14
+_FIXED_COLUMNS = 13
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from leaderboard.stats import Rank
 from leaderboard.table import Line
 
 HERE = Path(__file__).parent
+_COLUMN = 12  # letters that a column of names shows in one line
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of characters
 LETTERS: Mapping[Section, str] = {
     "reference": "c",
@@ -72,6 +73,7 @@ def environment() -> Environment:
     }
     env.filters |= {
         "address": _address,
+        "breakable": breakable,
         "cited": _cited,
         "coordinate": lambda value: f"{value:.1f}".removesuffix(".0"),
         "cost_peak": lambda cost: spelling.number(cost.peak_memory_bytes / 2**20, 0) if cost else spelling.NOTHING,
@@ -110,6 +112,12 @@ def link(address: str, text: str = "") -> Markup:
     if not address.startswith("https://"):
         return escape(text or address)
     return Markup('<a href="{}" rel="noopener nofollow ugc"><bdi>{}</bdi></a>').format(address, text or address)
+
+
+def breakable(name: str) -> Markup:
+    """A name; one too long for its column may be broken after an underscore rather than within a word."""
+    between = Markup("_<wbr>") if len(name) > _COLUMN else Markup("_")
+    return between.join(escape(_printable(part)) for part in name.split("_"))
 
 
 def _printable(value: object) -> object:

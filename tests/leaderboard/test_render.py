@@ -20,7 +20,7 @@ from harness.record import BenchmarkCard, Record, Spec
 from leaderboard.derive import boards_of
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}"
-VOID = {"meta", "link", "br", "img", "input"}
+VOID = {"meta", "link", "br", "wbr", "img", "input"}
 
 
 class Outline(HTMLParser):
