@@ -8,6 +8,7 @@ from itertools import combinations
 from leaderboard.board import Outcome
 from leaderboard.labels import parameters
 from leaderboard.site.addresses import board_address, entry_address
+from leaderboard.site.panels import main_curve
 from leaderboard.site.site import Entry, Site
 from leaderboard.site.words import STATE_WORDS
 from leaderboard.standings import difference
@@ -44,6 +45,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "address": entry_address(entry.id),
         "status": entry.evidence.status,
         "kstar": _rounded(line.k_star.value),
+        "bound": bool(row.gaps),
         "before": _rounded(line.k_before.value),
         "utility": _rounded(line.utility.value),
         "cost": _rounded(line.cost_ratio),
@@ -51,7 +53,17 @@ def _entry(entry: Entry) -> dict[str, object]:
         "attacks": [_left(outcome) for outcome in row.outcomes],
         "settings": {**parameters(row.spec), "version": str(row.spec.version)},
         "seeds": len(row.seeds),
+        "curve": _curve(entry),
     }
+
+
+def _curve(entry: Entry) -> list[object] | None:
+    """The name of the row's main relearning curve, its forget tokens and its K."""
+    curve = main_curve(entry.line)
+    if curve is None:
+        return None
+    attack = next(a.label.text for a in entry.page.board.attacks if a.key == curve.attack)
+    return [f"{attack} {curve.series}".strip(), list(curve.budgets), [round(k, 4) for k in curve.ks]]
 
 
 def _left(outcome: Outcome) -> float | str:

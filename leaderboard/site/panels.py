@@ -193,12 +193,17 @@ def _at(x: Axis, tokens: float) -> float:
     return x.place(math.log(tokens)) if tokens > 0 else x.start
 
 
-def spark(line: Line) -> str:
-    """SVG path of the row's longest common relearning curve, 96 by 24, K from 0 to 1 held on it; empty without one."""
+def main_curve(line: Line) -> Curve | None:
+    """The row's longest common relearning curve; None without one."""
     common = [c for c in line.row.curves if c.counts and len(c.budgets) > 2] or [c for c in line.row.curves if c.counts]
-    if not common:
+    return max(common, key=lambda c: (len(c.budgets), c.budgets[-1], c.series), default=None)
+
+
+def spark(line: Line) -> str:
+    """SVG path of the row's main curve, 96 by 24, K from 0 to 1 held on it; empty without one."""
+    curve = main_curve(line)
+    if curve is None:
         return ""
-    curve = max(common, key=lambda c: (len(c.budgets), c.budgets[-1], c.series))
     x = Axis(0, math.log2(1 + curve.budgets[-1]) or 1, 1, 95)
     y = Axis(0.0, 1.0, 23, 1)
     points = zip(curve.budgets, curve.ks, strict=True)

@@ -452,9 +452,25 @@ def test_every_pair_says_its_difference_and_whether_it_can_be_told(usual: Path, 
     for one, other, low, high, *_ in [pair for board in data["boards"] for pair in board["pairs"]][:12]:
         page.open(usual, "compare.html", fragment=f"#?a={one}&b={other}")
         cells = page.texts("#compared tbody tr:first-child td")
+        if entries[one]["bound"] or entries[other]["bound"]:
+            assert cells[3] == "attacks are missing"
+            continue
         due = f"{100 * (entries[one]['kstar'] - entries[other]['kstar']):.1f}".replace("-", MINUS)
         assert cells[2].startswith(due.replace(f"{MINUS}0.0", "0.0")) or cells[2].startswith(due)
         assert cells[3] == ("not separable" if low <= 0 <= high else "better" if high < 0 else "worse")
+
+
+def test_curves_of_both_are_laid_over_each_other_with_their_numbers(usual: Path, page: Page) -> None:
+    first, second, *_ = (
+        row["entry"] for row in board_json(usual)["rows"] if row["t50_tokens"] and row["role"] == "method"
+    )
+    page.open(usual, "compare.html", fragment=f"#?a={first}&b={second}")
+    one, two = page.do(
+        "return ['.one', '.two'].map(c => document.querySelector(c).getAttribute('d').split('L').length)"
+    )
+    rows = page.texts("#compared .plain:last-of-type tbody th.n")
+    assert one == two == len(rows) > 3
+    assert page.do("return document.querySelector('#compared svg').getAttribute('aria-label')").startswith("Relearning")
 
 
 def test_an_unknown_entry_is_said_to_be_one(usual: Path, page: Page) -> None:

@@ -39,6 +39,37 @@
     [form(one), form(other), number ? form(one - other) + (interval ? " [" + form(interval[0]) + ", " + form(interval[1]) + "]" : "") : "\u2013", words || ""].forEach(function (text, at) { var td = element("td", text); if (at < 3) td.className = "n"; tr.appendChild(td); });
     body.appendChild(tr);
   }
+  function drawn(tag, attributes) { var made = document.createElementNS("http://www.w3.org/2000/svg", tag); Object.keys(attributes).forEach(function (name) { made.setAttribute(name, attributes[name]); }); return made; }
+  // Both relearning curves over log2(1 + forget tokens), and the same numbers as a table.
+  function curves(a, b) {
+    var mine = [a, b].filter(function (entry, at) { return entry.curve && (at === 0 || b.id !== a.id); }), figure = element("div");
+    if (!mine.length) return figure;
+    var end = Math.max.apply(null, mine.map(function (entry) { return Math.log2(1 + entry.curve[1][entry.curve[1].length - 1]); })) || 1;
+    function x(tokens) { return (34 + 316 * Math.log2(1 + tokens) / end).toFixed(1); }
+    function y(k) { return (150 - 130 * Math.min(1.1, Math.max(-0.1, k))).toFixed(1); }
+    var svg = drawn("svg", { viewBox: "0 0 360 176", width: "360", height: "176", role: "img", "aria-label": "Relearning curves of " + mine.map(function (entry) { return entry.name; }).join(" and ") });
+    [0, 0.5, 1].forEach(function (k) { svg.appendChild(drawn("path", { "class": "grid", d: "M34 " + y(k) + "H350" })); var tick = drawn("text", { x: "28", y: String(+y(k) + 4), "text-anchor": "end" }); tick.textContent = String(100 * k); svg.appendChild(tick); });
+    mine.forEach(function (entry) { svg.appendChild(drawn("path", { "class": entry === a ? "one" : "two", d: "M" + entry.curve[1].map(function (tokens, at) { return x(tokens) + " " + y(entry.curve[2][at]); }).join("L") })); });
+    var label = drawn("text", { x: "350", y: "172", "text-anchor": "end" }); label.textContent = "forget tokens, log scale"; svg.appendChild(label);
+    figure.appendChild(element("h2", "Relearning"));
+    figure.appendChild(svg);
+    var table = element("table"), head = element("tr"), body = element("tbody"), thead = element("thead"), stops = {};
+    table.className = "plain";
+    table.appendChild(element("caption", "K in % after so many forget tokens: " + mine.map(function (entry) { return entry.name + (entry === a ? " (solid)" : " (dashed)") + " under " + entry.curve[0]; }).join(", ") + "."));
+    ["Forget tokens"].concat(mine.map(function (entry) { return entry.name; })).forEach(function (text) { var th = element("th", text); th.scope = "col"; th.className = "n"; head.appendChild(th); });
+    thead.appendChild(head); table.appendChild(thead);
+    mine.forEach(function (entry) { entry.curve[1].forEach(function (tokens) { stops[tokens] = true; }); });
+    Object.keys(stops).map(Number).sort(function (p, q) { return p - q; }).forEach(function (tokens) {
+      var tr = element("tr"), th = element("th", String(tokens)); th.scope = "row"; th.className = "n"; tr.appendChild(th);
+      mine.forEach(function (entry) { var at = entry.curve[1].indexOf(tokens), td = element("td", at < 0 ? "\u2013" : percent(entry.curve[2][at])); td.className = "n"; tr.appendChild(td); });
+      body.appendChild(tr);
+    });
+    table.appendChild(body);
+    figure.appendChild(region("Relearning curves as numbers", table));
+    return figure;
+  }
+  function region(name, table) { var scroll = element("div"); scroll.className = "scroll"; scroll.tabIndex = 0; scroll.setAttribute("role", "region"); scroll.setAttribute("aria-label", name); scroll.appendChild(table); return scroll; }
+  function left(entry) { return entry.bound && entry.kstar !== null ? "\u2265 " + percent(entry.kstar) : entry.kstar; }
   function draw() {
     var one = found(sides[0].value), other = found(sides[1].value);
     if (!one || !other || one.board !== other.board) { box.replaceChildren(element("p", "Choose two entries of one board.")); return; }
@@ -47,7 +78,8 @@
     table.appendChild(element("caption", board.title + ", in %. A difference below zero favours the first, except for utility."));
     ["Measure", a.name, b.name, "Difference", "In words"].forEach(function (text, at) { var th = element("th", text); th.scope = "col"; if (at && at < 4) th.className = "n"; head.appendChild(th); });
     var thead = element("thead"); thead.appendChild(head); table.appendChild(thead);
-    row(body, "K*", a.kstar, b.kstar, percent, intervals[0], same || word(intervals[0], true));
+    var bound = a.bound || b.bound;
+    row(body, "K*", left(a), left(b), percent, bound ? null : intervals[0], same || (bound ? "attacks are missing" : word(intervals[0], true)));
     row(body, "K(0)", a.before, b.before, percent);
     row(body, "Utility u", a.utility, b.utility, percent, intervals[1], same || word(intervals[1], false));
     board.attacks.forEach(function (name, at) { row(body, "K after " + name, a.attacks[at], b.attacks[at], percent); });
@@ -58,10 +90,9 @@
       if (mine !== theirs) row(body, name, mine, theirs, String, null, "setting");
     });
     table.appendChild(body);
-    var scroll = element("div"); scroll.className = "scroll"; scroll.tabIndex = 0; scroll.setAttribute("role", "region"); scroll.setAttribute("aria-label", "Comparison"); scroll.appendChild(table);
     var links = element("p");
     [a, b].forEach(function (entry, at) { var link = element("a", entry.name); link.href = entry.address; if (at) links.appendChild(document.createTextNode(", ")); links.appendChild(link); });
-    box.replaceChildren(scroll, links);
+    box.replaceChildren(region("Comparison", table), links, curves(a, b));
     history.replaceState(null, "", "#?a=" + encodeURIComponent(a.id) + "&b=" + encodeURIComponent(b.id));
   }
   function arrive() {
