@@ -20,6 +20,7 @@ STRIP_WIDTH, STRIP_HEIGHT = 150, 20
 SCATTER_WIDTH, SCATTER_HEIGHT = 860, 400
 LABEL_MARGIN = 190  # room for names to the right of the axes
 MAX_LABELS = 8
+MOST_DRAWS = 0.5  # a row that is on the frontier at least so often shows its intervals
 CROWDED = 60  # entries beyond which only those with a name beside the figure have a mark of their own
 LABEL_CHARACTERS = 26
 LABEL_HEIGHT = 15.0
@@ -123,6 +124,7 @@ class Scatter:
     tags: tuple[Tag, ...]
     frontier_before: str
     frontier_after: str
+    crosses: str
 
 
 def strip(line: Line) -> Strip:
@@ -175,6 +177,7 @@ def scatter(table: Table) -> Scatter | None:
         tags=_tags(shots, x, y),
         frontier_before=_staircase([(n.utility, n.k_before) for n in compared], x, y),
         frontier_after=_staircase([(n.utility, n.k_star) for n in compared], x, y),
+        crosses="".join(_cross(n, x, y) for n in compared if (n.on_frontier or 0.0) >= MOST_DRAWS),
     )
 
 
@@ -210,9 +213,18 @@ def _staircase(points: Sequence[tuple[Estimate, Estimate]], x: Axis, y: Axis) ->
     return "".join(path)
 
 
+def _cross(line: Line, x: Axis, y: Axis) -> str:
+    """SVG path of the intervals of utility and of K* through a row's mark; empty where it has none."""
+    u, k = line.utility.interval, line.k_star.interval
+    if u is None or k is None:
+        return ""
+    at, height = x.place(_value(line.utility)), y.place(1 - _value(line.k_star))
+    return f"M{x.place(u.low)} {height}H{x.place(u.high)}M{at} {y.place(1 - k.low)}V{y.place(1 - k.high)}"
+
+
 def _wanted(shots: Sequence[Shot]) -> list[Shot]:
-    """Those whose names stand beside the figure."""
-    return sorted(shots, key=lambda s: (not s.control, s.below_gate, s.y1, s.name))[:MAX_LABELS]
+    """Those whose names stand beside the figure: controls, then who removed most; a bound is not ahead of a value."""
+    return sorted(shots, key=lambda s: (not s.control, s.below_gate or s.bound, s.y1, s.name))[:MAX_LABELS]
 
 
 def _crowd(shots: Sequence[Shot]) -> Crowd:

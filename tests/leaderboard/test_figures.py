@@ -12,9 +12,22 @@ from synthetic import controls, demo, many, record, stop
 from harness.record import Record
 from leaderboard.derive import boards_of
 from leaderboard.site.cost_figure import cost_figure
-from leaderboard.site.figures import KNOWLEDGE_RANGE, STRIP_WIDTH, Axis, scatter, shorten, strip, tint
+from leaderboard.site.figures import (
+    KNOWLEDGE_RANGE,
+    MAX_LABELS,
+    MOST_DRAWS,
+    STRIP_WIDTH,
+    Axis,
+    scatter,
+    shorten,
+    strip,
+    tint,
+)
 from leaderboard.site.panels import MOST, small_multiples
 from leaderboard.table import Table, tabulate
+
+
+RELEARN = {"attack": "relearn", "family": "relearn"}
 
 
 def table(records: list[Record]) -> Table:
@@ -54,6 +67,20 @@ def test_scatter_marks_map_back_to_utility_and_knowledge_removed() -> None:
         shot = by_name[line.row.label.text]
         assert 1 - figure.y.datum(shot.y1) == pytest.approx(line.k_star.value, abs=0.005)
         assert shot.left_of_axis or figure.x.datum(shot.x) == pytest.approx(line.utility.value, abs=0.005)
+
+
+def test_a_row_that_is_mostly_on_the_frontier_shows_both_intervals() -> None:
+    drawn = table(demo(2))
+    found = scatter(drawn)
+    assert found is not None
+    sure = [n for n in drawn.lines if (n.on_frontier or 0) >= MOST_DRAWS]
+    crosses = re.findall(r"M([\d.]+) ([\d.]+)H([\d.]+)M([\d.]+) ([\d.]+)V([\d.]+)", found.crosses)
+    assert len(crosses) == len(sure) > 0
+    for line, (left, height, right, at, low, high) in zip(sure, crosses, strict=True):
+        assert line.k_star.value is not None
+        assert found.y.datum(float(height)) == pytest.approx(1 - line.k_star.value, abs=0.002)
+        assert float(left) <= float(at) <= float(right)
+        assert float(low) <= float(height) <= float(high)
 
 
 def test_names_beside_the_scatter_do_not_overlap() -> None:
@@ -122,3 +149,13 @@ def test_a_page_draws_no_more_panels_than_it_can_bear_and_says_how_many_rows_the
     (board,) = boards_of(many(MOST + 5))
     (panels,) = small_multiples(tabulate(board, draws=50))
     assert (len(panels.panels), len(panels.ghosts), panels.rows) == (MOST, MOST, MOST + 5)
+
+
+def test_a_row_without_its_attacks_is_not_named_before_one_that_has_them() -> None:
+    made = controls({"relearn": ("relearn", [stop(0.0)])})
+    for number in range(MAX_LABELS):
+        made += [record(f"whole{number}", [stop(0.1)]), record(f"whole{number}", [stop(0.5)], **RELEARN)]
+    found = scatter(table([*made, record("bare", [stop(0.0)])]))
+    assert found is not None
+    assert "bare" not in [tag.text for tag in found.tags]
+    assert len(found.tags) == MAX_LABELS
