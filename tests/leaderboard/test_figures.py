@@ -26,7 +26,6 @@ from leaderboard.site.figures import (
 from leaderboard.site.panels import MOST, small_multiples
 from leaderboard.table import Table, tabulate
 
-
 RELEARN = {"attack": "relearn", "family": "relearn"}
 
 
