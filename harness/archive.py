@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from harness.record import Record, RecordError, dumps, loads
@@ -17,6 +18,8 @@ from harness.record import Record, RecordError, dumps, loads
 SUFFIX = ".records.gz"
 LARGEST = 2**28
 """Bytes that one file may hold when unpacked: ten times what a method has on a board of three seeds."""
+MOST_BAD = 20
+"""Lines without a record after which a file is not read on."""
 
 
 def packed(records: Iterable[Record]) -> bytes:
@@ -27,17 +30,24 @@ def packed(records: Iterable[Record]) -> bytes:
 
 def unpacked(path: Path) -> Iterator[Record | str]:
     """The records of an archive, and in words every line that holds none that can be trusted."""
+    read, bad = 0, 0
     try:
         with gzip.open(path) as handle:
-            text = handle.read(LARGEST + 1)
+            for number in count(1):
+                line = handle.readline(LARGEST + 1)
+                if not line:
+                    return
+                read += len(line)
+                if read > LARGEST:
+                    yield f"holds more than {LARGEST >> 20} MiB"
+                    return
+                try:
+                    yield loads(line.decode())
+                except (RecordError, UnicodeDecodeError) as error:
+                    bad += 1
+                    yield f"line {number} is not a record that can be trusted: {error}"
+                if bad == MOST_BAD:
+                    yield f"is not read beyond line {number}, for {bad} lines hold no record"
+                    return
     except (OSError, EOFError, zlib.error) as error:
         yield f"cannot be unpacked: {error}"
-        return
-    if len(text) > LARGEST:
-        yield f"holds more than {LARGEST >> 20} MiB"
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            yield loads(line.decode())
-        except (RecordError, UnicodeDecodeError) as error:
-            yield f"line {number} is not a record that can be trusted: {error}"

@@ -35,14 +35,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
 ) -> None:
     """Render the leaderboard from records; nothing is computed anew."""
-    folders = results or list(LOCAL)
-    for folder in folders:
-        if not folder.is_dir():
-            why = "Give the one that `harness run` wrote, with --results."
-            raise UserError(f"There is no results folder {folder}. {why}")
-    for folder in (*(preview or ()), *([reproduced] if reproduced else ())):
-        if not folder.is_dir():
-            raise UserError(f"There is no folder {folder}. Give one that `harness submit pack` or `reproduce` wrote.")
+    folders = _folders(results, preview, reproduced)
     if not render(collected(folders, preview=preview or (), rerun=reproduced), out, "--out", source=folders[0]):
         raise typer.Exit(MISUSED)
 
@@ -59,14 +52,16 @@ def serve(
     from harness.console import say
     from harness.local_site import served
 
-    folders = results or list(LOCAL)
+    folders = _folders(results, preview, reproduced)
     watched = [*folders, *(preview or ()), *([reproduced] if reproduced else ())]
 
     def again() -> None:
         render(collected(folders, preview=preview or (), rerun=reproduced), out, "--out", source=folders[0])
 
-    say(f"http://127.0.0.1:{port}/ until Ctrl-C")
-    served(out, port, watched, again)
+    try:
+        served(out, port, watched, again, said=lambda: say(f"http://127.0.0.1:{port}/ until Ctrl-C"))
+    except OSError as error:
+        raise UserError(f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.") from error
 
 
 def pack(
@@ -93,26 +88,36 @@ def check(
     results: Annotated[
         list[Path] | None, typer.Option(help="The board that it would stand on; may be repeated.")
     ] = None,
+    entry: Annotated[
+        bool, typer.Option("--entry", help="Hold the folder to all that a packed entry must have.")
+    ] = False,
 ) -> None:
     """Check records or submissions strictly: every problem is named with file and field; exit 1 if there is one."""
     from harness.console import say
     from harness.store import Store
+    from leaderboard.submissions.admit import admitted
     from leaderboard.submissions.check import check as checked
-    from leaderboard.submissions.check import is_submission, sorted_problems
+    from leaderboard.submissions.check import sorted_problems
+    from leaderboard.submissions.places import places_in
 
     if not path.is_dir():
-        raise UserError(f"There is no folder {path}. Give one that `harness submit pack` or `harness run` wrote.")
-    board = [record for folder in results or () for record in Store(folder).records()]
-    folders = [path] if is_submission(path) else [f for f in sorted(path.iterdir()) if f.is_dir() and is_submission(f)]
+        what = "is a file" if path.exists() else "is not there"
+        raise UserError(f"{path} {what}. Give the folder that `harness submit pack` or `harness run` wrote.")
+    board = admitted(collected(_folders(results, (), None), but=path)).records if results else ()
+    folders = [path] if entry else places_in(path).packed
     found = [(folder, checked(folder, board)) for folder in folders]
     lines = [f"{folder}/{line}" for folder, one in found for line in sorted_problems(one.problems)]
     records = sum(len(one.records) for _, one in found)
     if not folders:
-        store = Store(path)
-        lines = [f"{problem.path} {problem.reason}" for problem in store.problems()]
-        records = len(store.records())
+        read, problems = Store(path).contents()
+        lines = [f"{problem.path} {problem.reason}" for problem in problems]
+        records = len(read)
     for line in lines:
         say(line)
+    if not folders:
+        say("Read as records: without entry.toml and SHA256SUMS the folder is no packed entry.")
+    elif not results:
+        say("Nothing was compared with a board; name one with --results.")
     say(f"{records} records, {len(lines)} problems.")
     if lines or not records:
         raise typer.Exit(FAILED)
@@ -136,9 +141,12 @@ def reproduce(  # noqa: PLR0913 - typer reads the flags from the signature
     from harness.session import run_session
     from harness.store import Store
     from leaderboard.evidence import differences
+    from leaderboard.submissions.admit import admitted
 
     require_writable(out, "--out")
-    wanted = _records_of(entry, collected(results or list(LOCAL)).records)
+    if not sample:
+        raise UserError("A sample of 0 measures nothing. Give --sample a share above 0.")
+    wanted = _records_of(entry, admitted(collected(_folders(results, (), None))).records)
     places = {"model": model, "data_root": data_root}
     plan = plan_again(wanted, sample=sample, places={name: place for name, place in places.items() if place})
     store = Store(out)
@@ -168,9 +176,13 @@ def submit_pack(
 
     if not entry and not attack:
         raise UserError("Nothing was named. Give --entry METHOD (or an entry's id), or --attack NAME.")
-    records = Store(results).records()
-    chosen = [r for r in (_records_of(entry, records) if entry else records) if r.method.role == "method"]
-    chosen = [record for record in chosen if not attack or record.cell.attack.name == attack]
+    records = Store(*_folders([results], (), None)).records()
+    named = _records_of(entry, records) if entry else records
+    chosen = [record for record in named if not attack or record.cell.attack.name == attack]
+    if entry:  # an attack brings what it does to the controls, a method leaves them to the board
+        chosen = [record for record in chosen if record.method.role == "method"]
+    if not chosen and named:
+        raise UserError(f"'{entry}' is a control, and those of a board are its maintainers'. Name a method.")
     if not chosen:
         raise UserError(f"{results} holds no finished cell of {' under '.join(filter(None, (entry, attack)))}.")
     try:
@@ -178,7 +190,7 @@ def submit_pack(
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}. Choose another folder.") from error
     say(f"Packed {len(chosen)} records into {len(files)} files under {out}. Fill in {out / 'entry.toml'}, then:")
-    say(f"  harness leaderboard check {quote(str(out))}")
+    say(f"  harness leaderboard check {quote(str(out))} --results DIR    (records of the board that it is for)")
 
 
 def render(collection: Collection, out: Path, name: str, *, source: Path) -> bool:
@@ -201,8 +213,16 @@ def render(collection: Collection, out: Path, name: str, *, source: Path) -> boo
     return True
 
 
-def collected(results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: Path | None = None) -> Collection:
+def collected(
+    results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: Path | None = None, but: Path | None = None
+) -> Collection:
     """Records of several folders, the submissions among them, and what maintainers wrote beside them.
+
+    Args:
+        results: Folders of the maintainers.
+        preview: Packed entries to show as they would look.
+        rerun: What was measured again, if it lies elsewhere.
+        but: A submission that is left out.
 
     Raises:
         UserError: A file of notes is not as it should be.
@@ -210,25 +230,44 @@ def collected(results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: P
     from harness.store import Store
     from leaderboard.collection import Collection
     from leaderboard.notes import NotesError, changes_in, reported_in
-    from leaderboard.submissions.check import is_submission
     from leaderboard.submissions.handed_in import handed_in
+    from leaderboard.submissions.places import places_in
 
-    stores = [(folder, Store(folder)) for folder in (*results, *preview)]
-    records = [record for _, store in stores for record in store.records()]
-    folders = {child for folder, _ in stores for child in (folder, *folder.rglob("*")) if child.is_dir()}
+    places = {folder: places_in(folder) for folder in results}
+    left = but.resolve() if but else None
+    packed = [one for place in places.values() for one in place.packed if one.resolve() != left]
+    again = [one for place in places.values() for one in place.reruns] + ([rerun] if rerun else [])
+    stores = [Store(folder, without=place.apart) for folder, place in places.items()]
+    contents = [store.contents() for store in stores]
     try:
         return Collection(
-            records=tuple(records),
-            problems=tuple(f"{p.path} {p.reason}" for _, store in stores for p in store.problems()),
-            submissions=tuple(handed_in(folder) for folder in sorted(folders) if is_submission(folder)),
-            failures=tuple(failure for _, store in stores for failure in store.failures()),
-            rerun=Store(rerun).records() if rerun else (),
-            changes=tuple(change for folder, _ in stores for change in changes_in(folder)),
-            reported=tuple(one for folder, _ in stores for one in reported_in(folder)),
-            preview=frozenset(record.id for folder in preview for record in Store(folder).records()),
+            records=tuple(record for records, _ in contents for record in records),
+            problems=tuple(f"{p.path} {p.reason}" for _, problems in contents for p in problems),
+            submissions=(*map(handed_in, packed), *(handed_in(folder, preview=True) for folder in preview)),
+            failures=tuple(failure for store in stores for failure in store.failures()),
+            rerun=tuple(record for folder in again for record in Store(folder).records()),
+            changes=tuple(one for f, place in places.items() for one in changes_in(f, without=place.apart)),
+            reported=tuple(one for f, place in places.items() for one in reported_in(f, without=place.apart)),
         )
     except NotesError as error:
         raise UserError(f"{error}. Mend the file, then build again.") from error
+
+
+def _folders(results: Sequence[Path] | None, preview: Sequence[Path] | None, rerun: Path | None) -> list[Path]:
+    """The results folders that were named, or the local one; all that was named is there.
+
+    Raises:
+        UserError: A folder is not.
+    """
+    folders = list(results or LOCAL)
+    for folder in folders:
+        if not folder.is_dir():
+            why = "Give the one that `harness run` wrote, with --results."
+            raise UserError(f"There is no results folder {folder}. {why}")
+    for folder in (*(preview or ()), *([rerun] if rerun else ())):
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder}. Give one that `harness submit pack` or `reproduce` wrote.")
+    return folders
 
 
 def _records_of(entry: str, records: Sequence[Record]) -> list[Record]:

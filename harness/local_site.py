@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from harness.console import complain
+from harness.errors import UserError
+
 EVERY_S = 1.0
+_READ = (".json", ".gz", ".toml")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -23,7 +28,9 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nobody reads it."""
 
 
-def served(site: Path, port: int, watched: Sequence[Path], render: Callable[[], None]) -> None:
+def served(
+    site: Path, port: int, watched: Sequence[Path], render: Callable[[], None], said: Callable[[], None]
+) -> None:
     """Render, serve on 127.0.0.1 until interrupted, and render again after a change.
 
     Args:
@@ -31,15 +38,23 @@ def served(site: Path, port: int, watched: Sequence[Path], render: Callable[[], 
         port: To listen on.
         watched: Folders whose files are looked at once a second.
         render: Renders the site.
+        said: Called once it can be looked at.
+
+    Raises:
+        OSError: The port cannot be listened on.
+        UserError: It could not be rendered the first time. Later it stays as it was, and the reason is said.
     """
-    render()
     handler = partial(Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        render()
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        ticks = threading.Event()
+        said()
         try:
-            for _ in changes(watched, ticks):
-                render()
+            for _ in changes(watched, threading.Event()):
+                try:
+                    render()
+                except UserError as error:
+                    complain(f"The site stays as it was. {error}")
         except KeyboardInterrupt:
             server.shutdown()
 
@@ -55,10 +70,12 @@ def changes(watched: Sequence[Path], ticks: threading.Event) -> Iterator[None]:
 
 
 def _state(watched: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """Time and size of every file that a site may be made from; a run's logs and scratch are none."""
     found = {}
     for folder in watched:
         for path in folder.rglob("*"):
-            if path.is_file() and not path.name.startswith("."):
-                about = path.stat()
-                found[str(path)] = (about.st_mtime_ns, about.st_size)
+            if path.suffix in _READ and not {"logs", "scratch"} & set(path.relative_to(folder).parts):
+                with suppress(OSError):  # it was there a moment ago
+                    about = path.stat()
+                    found[str(path)] = (about.st_mtime_ns, about.st_size)
     return found

@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +45,15 @@ class Problem:
 class Store:
     """Records, failures, logs and scratch of one results folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, without: Collection[Path] = ()) -> None:
+        """Look at a folder.
+
+        Args:
+            root: The folder; made by the first record.
+            without: Folders in it that are not looked into.
+        """
         self.root = root
+        self._without = frozenset(without)
         self.failed = root / "failures"
         self.logs = root / "logs"
         self.scratch = root / "scratch"
@@ -121,11 +128,25 @@ class Store:
 
     def records(self) -> tuple[Record, ...]:
         """Every record that can be trusted, in order of path; the first of two with one id."""
-        return tuple(self._sorted_out()[0].values())
+        return self.contents()[0]
 
     def problems(self) -> tuple[Problem, ...]:
         """Every file that lies among the records and is none."""
-        return tuple(self._sorted_out()[1])
+        return self.contents()[1]
+
+    def contents(self) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
+        """Records and problems, read once."""
+        records: dict[str, Record] = {}
+        problems: list[Problem] = []
+        for path in self._files():
+            for loaded in _read(path):
+                if isinstance(loaded, Problem):
+                    problems.append(loaded)
+                elif loaded.id in records:
+                    problems.append(Problem(path, f"holds cell {loaded.id} a second time; the first one counts"))
+                else:
+                    records[loaded.id] = loaded
+        return tuple(records.values()), tuple(problems)
 
     def failures(self) -> tuple[Failure, ...]:
         """Cells that failed when they ran last."""
@@ -152,22 +173,9 @@ class Store:
             yield
 
     def _files(self) -> list[Path]:
-        apart = {self.failed, self.logs, self.scratch}
+        apart = {self.failed, self.logs, self.scratch, *self._without}
         files = (path for pattern in ("*.json", f"*{SUFFIX}", f"*{ASIDE}") for path in self.root.rglob(pattern))
         return sorted(path for path in files if not apart & set(path.parents))
-
-    def _sorted_out(self) -> tuple[dict[str, Record], list[Problem]]:
-        records: dict[str, Record] = {}
-        problems: list[Problem] = []
-        for path in self._files():
-            for loaded in _read(path):
-                if isinstance(loaded, Problem):
-                    problems.append(loaded)
-                elif loaded.id in records:
-                    problems.append(Problem(path, f"holds cell {loaded.id} a second time; the first one counts"))
-                else:
-                    records[loaded.id] = loaded
-        return records, problems
 
 
 def _read(path: Path) -> Iterator[Record | Problem]:

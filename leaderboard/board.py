@@ -138,6 +138,7 @@ class Row:
         worst: The attack that reaches it, None if none exceeds K(0).
         half_life: T50.
         best_known: An attack outside the panel that left more than K*; None if there is none.
+        guest: Whether the whole row was handed in.
         gaps: What is missing, in words.
         remarks: Edge cases worth a word beside K(0).
         costs: Cost of unlearning, by seed.
@@ -157,6 +158,7 @@ class Row:
     k_star: float | None
     worst: Outcome | None
     best_known: Outcome | None
+    guest: bool
     half_life: Crossing | None
     curves: tuple[Curve, ...]
     gaps: tuple[str, ...]

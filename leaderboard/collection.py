@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from harness.failure import Failure
 from harness.record import Record
@@ -22,8 +22,9 @@ class Submission:
         licence: Of the records.
         date: On which it was packed, ISO.
         note: A sentence of his own.
-        records: Ids of the records that it holds.
+        records: Those that it holds and that can be read without harm.
         problems: What `harness leaderboard check` finds wrong with it.
+        preview: Whether it stands on this site only so that its author sees how it would look.
     """
 
     folder: str
@@ -33,8 +34,9 @@ class Submission:
     licence: str
     date: str
     note: str
-    records: frozenset[str]
+    records: tuple[Record, ...]
     problems: tuple[str, ...] = ()
+    preview: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,13 @@ class Collection:
     """Everything that one site shows.
 
     Attributes:
-        records: In any order.
+        records: The maintainers' own, in any order; `admitted` adds what may stand of the submissions.
         problems: Files that held no record to be trusted, each with the reason.
-        submissions: Who handed in which of the records; the others are the maintainers' own.
+        submissions: What others handed in.
         failures: Cells that ran and broke when they ran last.
         rerun: Records of the same cells that the maintainers measured again.
         changes: In any order.
         reported: Numbers of others.
-        preview: Ids of records that stand on this site only so that their author sees how they would look.
     """
 
     records: tuple[Record, ...]
@@ -103,7 +104,11 @@ class Collection:
     rerun: tuple[Record, ...] = ()
     changes: tuple[Change, ...] = ()
     reported: tuple[Reported, ...] = ()
-    preview: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def guests(self) -> frozenset[str]:
+        """Ids of records that were handed in."""
+        return frozenset(record.id for one in self.submissions for record in one.records)
 
     @property
     def extra_attacks(self) -> frozenset[str]:
@@ -111,6 +116,6 @@ class Collection:
 
         Where there are no records of the maintainers' own, whatever was handed in is the panel.
         """
-        handed_in = {key for one in self.submissions for key in one.records}
-        own = {key_of(record.cell.attack) for record in self.records if record.id not in handed_in}
+        guests = self.guests
+        own = {key_of(record.cell.attack) for record in self.records if record.id not in guests}
         return frozenset(key_of(record.cell.attack) for record in self.records) - own if own else frozenset()

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from harness.failure import Failure
-from harness.record import BenchmarkCard, Cell, Cost, Match, Measurement, Record, digest
+from harness.record import BenchmarkCard, Cost, Match, Measurement, Record, digest
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Stop
 from leaderboard.caveats import caveats
 from leaderboard.curves import curves_of, half_life
 from leaderboard.gates import section_of
-from leaderboard.groups import compared, distinct, nowhere
+from leaderboard.groups import broken, compared, distinct, nowhere
 from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, served_of
 from leaderboard.stops import Twins, by_attack, series_of, stop_of
@@ -35,23 +35,29 @@ class _Context:
     labels: Mapping[str, Label]
     match: Match | None
     failed: Mapping[tuple[str, str], Mapping[int, str]]
+    guests: frozenset[str]
 
 
 def boards_of(
-    records: Iterable[Record], *, extra: frozenset[str] = frozenset(), failures: Sequence[Failure] = ()
+    records: Iterable[Record],
+    *,
+    extra: frozenset[str] = frozenset(),
+    guests: frozenset[str] = frozenset(),
+    failures: Sequence[Failure] = (),
 ) -> tuple[Board, ...]:
     """One board per benchmark, engine specification and match, in order of name; a record given twice counts once.
 
     Args:
         records: In any order.
         extra: Keys of attacks that are no part of the panel: what they leave is best known, and moves no rank.
+        guests: Ids of records that were handed in.
         failures: Cells that ran and broke: still missing, but said to be so.
     """
     found = distinct(records)
     benchmarks = labels_of([r.cell.benchmark for r in found])
     engines = served_of(found)
     return tuple(
-        _board(group, _Part(match, benchmarks[key], engines[engine], len(engines) > 1, extra, failures))
+        _board(group, _Part(match, benchmarks[key], engines[engine], len(engines) > 1, extra, guests, failures))
         for key, engine, match, group in compared(found)
     )
 
@@ -65,6 +71,7 @@ class _Part:
     served: str
     apart: bool
     extra: frozenset[str]
+    guests: frozenset[str]
     failures: Sequence[Failure]
 
 
@@ -88,7 +95,8 @@ def _board(records: list[Record], part: _Part) -> Board:
         originals=by_attack(original_records),
         labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
         match=match,
-        failed=_failed(part.failures, cell, match),
+        failed=broken(part.failures, cell, match),
+        guests=part.guests,
     )
     by_method: dict[str, list[Record]] = {}
     for record in records:
@@ -172,7 +180,8 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         outcomes=outcomes,
         k_star=k_star,
         worst=worst,
-        best_known=_best_known(k_star, outcomes),
+        best_known=_best_known(k_star, outcomes, controlled=bool(context.controls)),
+        guest=all(record.id in context.guests for record in records),
         half_life=half_life(curves),
         curves=curves,
         gaps=gaps,
@@ -180,19 +189,6 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
         costs=_costs(records),
         shares={r.cell.seed: r.share for r in sorted(records, key=lambda r: r.cell.seed) if r.measurements},
     )
-
-
-def _failed(failures: Sequence[Failure], cell: Cell, match: Match | None) -> dict[tuple[str, str], dict[int, str]]:
-    """By keys of method and attack, why a cell of this board broke, by seed."""
-    found: dict[tuple[str, str], dict[int, str]] = {}
-    for one in failures:
-        if (one.cell.benchmark.key, one.cell.engine.key, one.cell.match) == (
-            cell.benchmark.key,
-            cell.engine.key,
-            match,
-        ):
-            found.setdefault((one.cell.method.key, one.cell.attack.key), {})[one.cell.seed] = one.reason
-    return found
 
 
 def _outcome(
@@ -226,9 +222,17 @@ def _worst(k_before: float | None, outcomes: Sequence[Outcome]) -> tuple[float |
     return max(candidates, key=lambda pair: pair[0], default=(None, None))
 
 
-def _best_known(k_star: float | None, outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The attack outside the panel that leaves most, if it leaves more than the panel did."""
-    found = [(o.k, o) for o in outcomes if o.attack.extra and o.attack.card.ranked and o.k is not None]
+def _best_known(k_star: float | None, outcomes: Sequence[Outcome], *, controlled: bool) -> Outcome | None:
+    """The attack outside the panel that leaves most, if that is more than the panel left.
+
+    Where there is a never-learned model, it must have met the attack too: what was taught is not what was left.
+    """
+    found = [
+        (o.k, o)
+        for o in outcomes
+        if o.attack.extra and o.attack.card.ranked and o.k is not None
+        if not controlled or all(stop.control is not None for stop in o.stops.values())
+    ]
     most = max(found, key=lambda pair: pair[0], default=None)
     return most[1] if most and (k_star is None or most[0] > k_star) else None
 

@@ -9,7 +9,7 @@ first-party      the maintainers' own, not measured a second time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,7 @@ Status = Literal["self-reported", "files checked", "first-party", "re-scored", "
 STATUSES: tuple[Status, ...] = ("self-reported", "files checked", "first-party", "re-scored", "reproduced")
 TOLERANCE = 0.02
 ERRORS = 3.0
-"""A score agrees if it differs by no more than this, or by no more than so many standard errors of the difference."""
+"""A score agrees if it differs by no more than this, or than so many standard errors of a difference between two."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ class Witnesses:
     """Everything in a collection that speaks for or against a row."""
 
     def __init__(self, collection: Collection) -> None:
-        self._submission = {key: one for one in collection.submissions for key in one.records}
+        self._submission = {record.id: one for one in collection.submissions for record in one.records}
         self._rerun = {record.id: record for record in collection.rerun}
-        self._preview = collection.preview
         self._extra = collection.extra_attacks
 
     def evidence(self, row: Sequence[Record]) -> Evidence:
@@ -71,7 +70,7 @@ class Witnesses:
             differ=differ,
             submissions=submissions,
             attackers=self._attackers(extra),
-            preview=any(record.id in self._preview for record in records),
+            preview=any(one.preview for one in submissions),
             date=max(record.provenance.started for record in records)[:10],
         )
 
@@ -97,22 +96,25 @@ class Witnesses:
         return "files checked" if submissions else "first-party"
 
 
-def differences(one: Record, other: Record) -> Iterable[str]:
-    """In which headline scores of common stops two records of one cell differ by more than noise, in words.
+def differences(one: Record, again: Record) -> Iterator[str]:
+    """In which headline scores of common stops a record and its repetition differ by more than noise, in words.
 
-    Stops of one alone are no difference: a search goes on from what it found, and that differs between machines.
+    A search goes on from what it found, and that differs between machines; but it has as many stops on each. What
+    noise is, the repetition says, for the record may claim any.
     """
-    stops = {_place(m): m for m in other.measurements}
+    stops = {_place(m): m for m in again.measurements}
     common = [(m, stops[_place(m)]) for m in one.measurements if _place(m) in stops]
-    if not common and (one.measurements or other.measurements):
+    if not common and (one.measurements or again.measurements):
         yield "they have no stop in common"
-    for m, again in common:
-        for name, score in _headline(m).items():
-            rival = _headline(again).get(name)
-            if rival is None:
-                yield f"{name} is missing when measured again"
-            elif abs(score.value - rival.value) > max(TOLERANCE, ERRORS * (score.stderr**2 + rival.stderr**2) ** 0.5):
-                yield f"{name} is {score.value:.3f}, and {rival.value:.3f} when measured again"
+    if len(one.measurements) < len(again.measurements):
+        yield f"it has {len(one.measurements)} stops, and {len(again.measurements)} when measured again"
+    for m, repeated in common:
+        mine = _headline(m)
+        for name, score in _headline(repeated).items():
+            if name not in mine:
+                yield f"{name} is missing, and {score.value:.3f} when measured again"
+            elif abs(score.value - mine[name].value) > max(TOLERANCE, ERRORS * 2**0.5 * score.stderr):
+                yield f"{name} is {mine[name].value:.3f}, and {score.value:.3f} when measured again"
 
 
 def _headline(measurement: Measurement) -> Mapping[str, Score]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.record import Match, Record, dumps
+from harness.failure import Failure
+from harness.record import Cell, Match, Record, dumps
 from leaderboard.labels import key_of, order_of
 
 
@@ -32,6 +33,19 @@ def nowhere(records: Sequence[Record]) -> str:
     before = [r for r in records if r.attack.family == "none"]
     reasons = [r.not_applicable for r in before]
     return reasons[0] if reasons and all(reasons) else ""
+
+
+def broken(failures: Sequence[Failure], cell: Cell, match: Match | None) -> dict[tuple[str, str], dict[int, str]]:
+    """By keys of method and attack, why a cell of this board broke, by seed."""
+    found: dict[tuple[str, str], dict[int, str]] = {}
+    for one in failures:
+        if (one.cell.benchmark.key, one.cell.engine.key, one.cell.match) == (
+            cell.benchmark.key,
+            cell.engine.key,
+            match,
+        ):
+            found.setdefault((one.cell.method.key, one.cell.attack.key), {})[one.cell.seed] = one.reason
+    return found
 
 
 def _by_match(records: Sequence[Record]) -> Iterator[tuple[Match | None, list[Record]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -63,32 +63,36 @@ class _Numbers:
     __pydantic_config__ = _STRICT
 
 
-def changes_in(folder: Path) -> Iterator[Change]:
-    """Every change noted anywhere under a folder.
+def changes_in(folder: Path, *, without: Collection[Path] = ()) -> Iterator[Change]:
+    """Every change noted anywhere under a folder but in those ``without``.
 
     Raises:
         NotesError: A file is not as it should be.
     """
-    for path in sorted(folder.rglob(CHANGES)):
+    for path in _noted(folder, CHANGES, without):
         for one in _read(path, TypeAdapter(_Changes)).change:
             yield Change(one.date, one.kind, one.text, one.entry, one.name)
 
 
-def reported_in(folder: Path) -> Iterator[Reported]:
-    """Every number of others noted anywhere under a folder.
+def reported_in(folder: Path, *, without: Collection[Path] = ()) -> Iterator[Reported]:
+    """Every number of others noted anywhere under a folder but in those ``without``.
 
     Raises:
         NotesError: A file is not as it should be.
     """
-    for path in sorted(folder.rglob(REPORTED)):
+    for path in _noted(folder, REPORTED, without):
         for one in _read(path, TypeAdapter(_Numbers)).number:
             yield Reported(**vars(one))
+
+
+def _noted(folder: Path, name: str, without: Collection[Path]) -> list[Path]:
+    return sorted(path for path in folder.rglob(name) if not set(without) & set(path.parents))
 
 
 def _read(path: Path, form: TypeAdapter[T]) -> T:
     try:
         return form.validate_json(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise NotesError(f"{path}: {error}") from error
     except ValidationError as error:
         found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)]

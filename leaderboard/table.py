@@ -154,8 +154,9 @@ def may_lead(row: Row) -> bool:
 
 
 def _unit(rows: Sequence[Row]) -> Row | None:
-    """The row whose effort is 1: plain GradDiff in the setting that comes first, else the cheapest method."""
+    """The row whose effort is 1: the maintainers' plain GradDiff in its first setting, else the cheapest method."""
     methods = [row for row in rows if row.card.role == "method" and passes_of(row) > 0]
+    methods = [row for row in methods if not row.guest] or methods
     named = sorted((row for row in methods if row.spec.name == UNIT), key=lambda row: row.label.text)
     return next(iter(named), None) or min(methods, key=lambda row: (passes_of(row), row.label.text), default=None)
 

@@ -109,7 +109,7 @@ class Pages:
     def release(self) -> str:
         """What the site says of itself on every page; the date is the newest record's, so that builds repeat."""
         named = [change for change in self._changes() if change.kind == "release"]
-        stamps = [record.provenance.started for record in self.site.collection.records]
+        stamps = self._stamps()
         counts = [f"{count} {status}" for status, count in self.site.statuses]
         entries = sum(entry.is_method for entry in self.site.entries)
         parts = [
@@ -122,7 +122,7 @@ class Pages:
     @property
     def bibtex(self) -> str:
         """How to cite the site."""
-        stamps = [record.provenance.started for record in self.site.collection.records]
+        stamps = self._stamps()
         return site_bibtex(title="Unlearning under attack", release=self.release, year=max(stamps, default="")[:4])
 
     def page(self, address: str, template: str, **context: Any) -> str:  # noqa: ANN401 - whatever a template names
@@ -236,6 +236,12 @@ class Pages:
             ),
         )
 
+    def _stamps(self) -> list[str]:
+        """When the maintainers' own records were made; of all, where there are none."""
+        records, guests = self.site.collection.records, self.site.collection.guests
+        own = [record.provenance.started for record in records if record.id not in guests]
+        return own or [record.provenance.started for record in records]
+
     def _changes(self) -> list[Change]:
         """The newest first."""
         return sorted(self.site.collection.changes, key=lambda c: (c.date, c.kind, c.text), reverse=True)
@@ -244,10 +250,11 @@ class Pages:
         mine = {entry.evidence.status for entry in self.site.entries if entry.page is page and entry.is_method}
         return [status for status in words.STATUS_WORDS if status in mine]
 
-    @staticmethod
-    def _notices(pages: list[BoardPage]) -> list[str]:
+    def _notices(self, pages: list[BoardPage]) -> list[str]:
         """What must stand wherever these boards' numbers stand, each once."""
-        return [notice for notice in dict.fromkeys(page.board.notice for page in pages) if notice]
+        shown = [one.folder for one in self.site.collection.submissions if one.preview]
+        preview = f"Local preview: this copy of the site shows {', '.join(shown)} as well." if shown else ""
+        return [notice for notice in dict.fromkeys([preview, *(page.board.notice for page in pages)]) if notice]
 
 
 def _kind(name: str) -> str:

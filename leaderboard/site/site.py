@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from harness.archive import packed
 from harness.record import Record
-from leaderboard.board import AttackRow, Outcome
+from leaderboard.board import AttackRow, Board, Outcome
 from leaderboard.collection import Collection
 from leaderboard.derive import boards_of
 from leaderboard.evidence import STATUSES, Evidence, Witnesses
@@ -17,6 +17,7 @@ from leaderboard.labels import key_of
 from leaderboard.site.addresses import entry_id
 from leaderboard.site.board_page import BoardPage, page_of
 from leaderboard.site.experiment_page import ExperimentPage, experiment_page_of
+from leaderboard.submissions.admit import admitted
 from leaderboard.table import Line, tabulate
 
 _SCALES = ("full", "slice", "pocket")
@@ -96,10 +97,13 @@ class Site:
     @cached_property
     def methods(self) -> tuple[MethodPage, ...]:
         """Every method in order of name; controls are no methods."""
-        names = sorted({e.line.row.label.name for e in self.entries if e.is_method})
+        mine: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.is_method:
+                mine.setdefault(entry.line.row.label.name, []).append(entry)
         return tuple(
-            MethodPage(name, tuple(e for e in self.entries if e.is_method and e.line.row.label.name == name))
-            for name in names
+            MethodPage(name, tuple(sorted(mine[name], key=lambda e: e.line.row.guest)))  # the maintainers' card speaks
+            for name in sorted(mine)
         )
 
     @cached_property
@@ -125,12 +129,34 @@ class Site:
 
 
 def site_of(collection: Collection) -> Site:
-    """Derive boards and entries from a collection."""
-    boards = boards_of(collection.records, extra=collection.extra_attacks, failures=collection.failures)
-    tables = [tabulate(board) for board in boards]
+    """Derive boards and entries from a collection and what may stand of its submissions."""
+    collection = _without_withdrawn(admitted(collection))
+    tables = [tabulate(board) for board in _boards(collection)]
     pages = tuple(page_of(table) for table in tables)
     experiments = tuple(experiment_page_of(experiment) for experiment in experiments_of(tables))
     return Site(collection, pages, experiments, tuple(_entries(pages, Witnesses(collection))))
+
+
+def _boards(collection: Collection) -> tuple[Board, ...]:
+    return boards_of(
+        collection.records, extra=collection.extra_attacks, guests=collection.guests, failures=collection.failures
+    )
+
+
+def _without_withdrawn(collection: Collection) -> Collection:
+    """The collection without the records of entries that were withdrawn; their pages say so."""
+    gone = {change.entry for change in collection.changes if change.kind == "withdrawn"}
+    if not gone:
+        return collection
+    out = {
+        record.id
+        for board in _boards(collection)
+        for row in board.rows
+        if entry_id(board, row) in gone
+        for record in board.records
+        if key_of(record.cell.method) == row.key
+    }
+    return replace(collection, records=tuple(record for record in collection.records if record.id not in out))
 
 
 def _entries(pages: Sequence[BoardPage], witnesses: Witnesses) -> Iterable[Entry]:

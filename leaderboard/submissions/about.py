@@ -7,6 +7,7 @@ import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,8 +15,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 ABOUT = "entry.toml"
+EXAMPLE = Path(__file__).with_name("entry.example.toml")
 LONGEST_NAME, LONGEST_NOTE = 60, 300
-_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # some scripts and emoji cannot be written without
 
 
 @dataclass(frozen=True)
@@ -25,28 +28,36 @@ class Problem:
     Attributes:
         file: Relative to its folder; empty if it is the folder's.
         where: Field, line or record in the file; empty if it is the file's.
+        fatal: Whether nothing of the submission can be shown; otherwise it is shown as self-reported.
     """
 
     file: str
     where: str
     text: str
+    fatal: bool = False
 
     def __str__(self) -> str:
         """In one line."""
         return f"{': '.join(part for part in (self.file, self.where) if part)}: {self.text}".removeprefix(": ")
 
 
-def _plain(text: str) -> str:
-    """Text that shows what it holds."""
-    bad = sorted({f"U+{ord(c):04X}" for c in text if unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS})
+def plain(text: str) -> str:
+    """Text that shows what it holds.
+
+    Raises:
+        ValueError: It holds control characters, or what turns text around or cannot be seen.
+    """
+    bad = sorted({f"U+{ord(c):04X}" for c in text if unicodedata.category(c) in _UNSEEN and c not in _JOINERS})
     if bad:
-        raise ValueError(f"holds {', '.join(bad)}: no control characters, and nothing that turns text around")
+        raise ValueError(f"holds {', '.join(bad)}: no control characters, and nothing unseen that turns or hides text")
     return text
 
 
 def _https(address: str) -> str:
-    found = urlsplit(_plain(address))
-    if found.scheme != "https" or not found.hostname or "." not in found.hostname or found.username is not None:
+    found = urlsplit(plain(address))
+    if found.scheme != "https":
+        raise ValueError(f"{address!r} is no https address: it must start with https://")
+    if not found.hostname or "." not in found.hostname or found.username is not None:
         raise ValueError(f"{address!r} is no https address of a public host")
     return address
 
@@ -57,8 +68,8 @@ def _spdx(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_plain)]
-Note = Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(_plain)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(plain)]
+Note = Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(plain)]
 Link = Annotated[str, Field(max_length=300), AfterValidator(_https)]
 Licence = Annotated[str, AfterValidator(_spdx)]
 
@@ -93,12 +104,23 @@ def read_about(folder: Path) -> About | list[Problem]:
         found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return [Problem(ABOUT, "", "is missing; `harness submit pack` writes one to fill in")]
+    except RecursionError:
+        return [Problem(ABOUT, "", "is nested too deeply")]
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return [Problem(ABOUT, "", f"is no TOML file: {error}")]
+    if left := sorted(
+        key for key, value in _example().items() if key in ("method", "authors") and found.get(key) == value
+    ):
+        return [Problem(ABOUT, key, "is still that of the example; say your own") for key in left]
     try:
         return _ABOUT.validate_json(json.dumps(found, default=str))  # strict: a dataclass is read from JSON alone
     except ValidationError as error:
         return [Problem(ABOUT, _field(one["loc"]), _words(one)) for one in error.errors(include_url=False)]
+
+
+@cache
+def _example() -> dict[str, Any]:
+    return tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
 
 
 def _field(path: tuple[int | str, ...]) -> str:
@@ -110,4 +132,6 @@ def _words(error: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
         return "is no field of an entry"
     if error["type"] == "missing":
         return "is missing"
+    if error["type"] == "list_type":
+        return 'is no list, such as ["A. Author"]'
     return str(error["msg"]).removeprefix("Value error, ")

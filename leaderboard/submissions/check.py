@@ -1,7 +1,7 @@
 """Is a submission what it says? Every problem is named with its file and field, never just the first.
 
-Nothing here trusts the folder: no link is followed, nothing outside it is read, ids and hashes are computed anew, and
-totals are formed again from their items.
+Nothing here trusts the folder: a link in it ends the check, ids and hashes are computed anew, totals are formed again
+from their items, and no number is worked with before its range was looked at.
 """
 
 from __future__ import annotations
@@ -11,19 +11,25 @@ import gzip
 import hashlib
 import io
 import math
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.archive import LARGEST, SUFFIX, unpacked
-from harness.record import Record, Score, measured
+from harness.record import Cost, Record, Score, measured
 from leaderboard.derive import boards_of
-from leaderboard.labels import key_of
-from leaderboard.submissions.about import ABOUT, About, Problem, read_about
-from leaderboard.submissions.pack import ITEMS, RECORDS, SUMS, VERSIONS, item_rows, row_ids, versions_of
+from leaderboard.submissions.about import ABOUT, LONGEST_NAME, LONGEST_NOTE, About, Problem, plain, read_about
+from leaderboard.submissions.admit import Gate
+from leaderboard.submissions.pack import ITEMS, RECORDS, SUMS, VERSIONS, item_rows, versions_of
 
 LARGEST_FOLDER = 64 * 2**20
+LARGEST_UNPACKED = 2**30
+"""Bytes of all archives of a folder together, unpacked."""
 ROUNDING = 1e-6
+_MOST_ITEMS, _MOST_TOKENS, _LAST_SEED, _MOST_COST = 10**6, 2**53, 2**31, 1e18
+_STARTED = re.compile(r"20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d[0-9:.+Z-]{0,20}")
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Checked:
 
     Attributes:
         about: None where it cannot be read.
-        records: Those that can be trusted.
+        records: Those that can be read without harm; none if a problem is fatal.
     """
 
     folder: Path
@@ -54,7 +60,7 @@ def check(folder: Path, board: Sequence[Record] = ()) -> Checked:
         board: The records that it would stand beside; without them nothing is said of what is missing.
     """
     layout = list(_layout(folder))
-    if any(problem.where == "link" or not problem.file for problem in layout):
+    if any(problem.fatal for problem in layout):
         return Checked(folder, None, (), tuple(layout))
     found = read_about(folder)
     about = found if isinstance(found, About) else None
@@ -65,29 +71,46 @@ def check(folder: Path, board: Sequence[Record] = ()) -> Checked:
         *_sums(folder),
         *broken,
         *(problem for record in records for problem in _plausible(record)),
-        *_items(folder, records),
-        *_versions(folder, records),
-        *_beside(records, board),
     ]
+    if any(problem.fatal for problem in problems):
+        return Checked(folder, about, (), tuple(problems))
+    problems += [*_items(folder, records), *_versions(folder, records), *_beside(records, board)]
     return Checked(folder, about, tuple(records), tuple(problems))
 
 
 def _layout(folder: Path) -> Iterator[Problem]:
     """Only files of our own kinds, no links, and not too many bytes."""
     if not folder.is_dir():
-        yield Problem("", "", f"{folder} is no folder; give the one that `harness submit pack` wrote")
+        yield Problem("", "", f"{folder} is no folder; give the one that `harness submit pack` wrote", fatal=True)
         return
-    total = 0
+    total, unpacked_bytes = 0, 0
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink():
-            yield Problem(name, "link", "is a link; nothing in a submission may lead out of it")
+            yield Problem(name, "", "is a link; nothing in a submission may lead out of it", fatal=True)
         elif path.is_file():
             total += path.stat().st_size
+            if total > LARGEST_FOLDER:
+                yield Problem("", "", f"holds more than {LARGEST_FOLDER >> 20} MiB", fatal=True)
+                return
+            unpacked_bytes += _unpacked_bytes(path) if name.endswith(".gz") else 0
+            if unpacked_bytes > LARGEST_UNPACKED:
+                yield Problem(name, "", f"brings the folder to more than {LARGEST_UNPACKED >> 20} MiB", fatal=True)
+                return
             if not _expected(name):
                 yield Problem(name, "", "does not belong to a submission; remove it and pack again")
-    if total > LARGEST_FOLDER:
-        yield Problem("", "", f"holds {total / 2**20:.0f} MiB; at most {LARGEST_FOLDER >> 20} are taken")
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """How much an archive holds, counted without keeping it, and no further than is allowed."""
+    total = 0
+    try:
+        with gzip.open(path) as handle:
+            while total <= LARGEST_UNPACKED and (part := handle.read(2**20)):
+                total += len(part)
+    except (OSError, EOFError, zlib.error):
+        return total  # whoever reads it says what is wrong
+    return total
 
 
 def _expected(name: str) -> bool:
@@ -124,40 +147,73 @@ def _records(folder: Path) -> tuple[list[Record], list[Problem]]:
         name = str(path.relative_to(folder))
         for found in unpacked(path):
             if isinstance(found, str):
-                problems.append(Problem(name, "", found))
+                problems.append(Problem(name, "", found, fatal=True))
             elif found.id in records:
-                problems.append(Problem(name, found.id, "stands here a second time"))
+                problems.append(Problem(name, found.id, "stands here a second time", fatal=True))
             else:
                 records[found.id] = found
     if not records and not problems:
-        problems.append(Problem(RECORDS, "", "holds no record"))
+        problems.append(Problem(RECORDS, "", "holds no record", fatal=True))
     return list(records.values()), problems
 
 
 def _plausible(record: Record) -> Iterator[Problem]:
-    """Totals equal the means of their items, and no number is out of its range."""
-    file = f"{RECORDS}/{record.cell.benchmark.name}"
+    """No number out of its range, no text that hides, and totals that equal the means of their items."""
+    file = f"{RECORDS}/{record.cell.benchmark.name[:LONGEST_NAME]}"
+    for where, text in (*_texts(record), *_numbers(record)):
+        yield Problem(file, f"{record.id}, {where}", text, fatal=True)
     for at, measurement in enumerate(record.measurements):
         for name, score in measurement.scores.items():
-            where = f"{record.id}, stop {at}, {name}"
             for text in _wrong(score):
-                yield Problem(file, where, text)
-    costs = (record.unlearn_cost, record.attack_cost)
-    if any(value < 0 for cost in costs for value in (cost.seconds, cost.steps, cost.forwards, cost.backwards)):
-        yield Problem(file, record.id, "costs less than nothing")
-    if record.cell.seed < 0:
-        yield Problem(file, record.id, f"seed {record.cell.seed} is below 0")
+                yield Problem(file, f"{record.id}, stop {at}, {name[:LONGEST_NAME]}", text, fatal=True)
+
+
+def _texts(record: Record) -> Iterator[tuple[str, str]]:
+    cell, cards = record.cell, (record.method.summary, record.method.family, record.attack.summary)
+    names = (cell.benchmark.name, cell.method.name, cell.attack.name, cell.engine.name)
+    citations = (record.method.citation, record.attack.citation, record.not_applicable)
+    for limit, texts in ((LONGEST_NAME, names), (LONGEST_NOTE, (*cards, *citations))):
+        for text in texts:
+            if len(text) > limit:
+                yield "a text", f"has {len(text)} characters; at most {limit} are taken"
+            try:
+                plain(text)
+            except ValueError as error:
+                yield "a text", str(error)
+    if not all(names):
+        yield "a name", "is empty"
+    if not _STARTED.fullmatch(record.provenance.started):
+        yield "provenance.started", "is no date and time, such as 2026-11-27T09:30:00+00:00"
+
+
+def _numbers(record: Record) -> Iterator[tuple[str, str]]:
+    if not 0 <= record.cell.seed <= _LAST_SEED:
+        yield "seed", f"lies outside 0 to {_LAST_SEED}"
+    for measurement in record.measurements:
+        if not 0 <= measurement.point.budget <= _MOST_TOKENS:
+            yield "a stop", f"spends less than nothing or more than {_MOST_TOKENS} tokens"
+    for stage, cost in (("unlearning", record.unlearn_cost), ("attack", record.attack_cost)):
+        for field in _costs(cost):
+            yield f"cost of {stage}", f"{field} lies outside 0 to {_MOST_COST:g}"
+
+
+def _costs(cost: Cost) -> Iterator[str]:
+    return (name for name, value in asdict(cost).items() if value is not None and not 0 <= value <= _MOST_COST)
 
 
 def _wrong(score: Score) -> Iterator[str]:
-    if score.n < 1 or score.stderr < 0:
-        yield f"{score.n} items with standard error {score.stderr}"
-    if score.headline and not 0 <= score.value <= 1:
-        yield f"is {score.value}, and a headline score lies between 0 and 1"
+    if not 1 <= score.n <= _MOST_ITEMS or not 0 <= score.stderr <= 1:
+        yield f"has a number of items outside 1 to {_MOST_ITEMS}, or a standard error outside 0 to 1"
+        return
+    if not abs(score.value) <= _MOST_COST or (score.headline and not 0 <= score.value <= 1):
+        yield "has a value out of range: a headline score lies between 0 and 1"
     if not score.items:
         return
     if len(score.items) != score.n:
         yield f"has {len(score.items)} items and says {score.n}"
+    if not all(abs(item) <= _MOST_COST for item in score.items):
+        yield "has an item out of range"
+        return
     mean = math.fsum(score.items) / len(score.items)
     if abs(mean - score.value) > ROUNDING:
         yield f"is {score.value:.6f}, and the mean of its items is {mean:.6f}"
@@ -211,24 +267,25 @@ def _versions(folder: Path, records: Sequence[Record]) -> Iterator[Problem]:
 
 
 def _beside(records: Sequence[Record], board: Sequence[Record]) -> Iterator[Problem]:
-    """What the board that it aims at has, and this has not; and what they both claim to have measured."""
-    known = {record.id: record for record in board}
-    for record in records:
-        rival = known.get(record.id)
-        if rival is not None and measured(rival) != measured(record):
-            yield Problem(RECORDS, record.id, "is on the board already, with other numbers")
-        elif rival is not None:
-            yield Problem(RECORDS, record.id, "is on the board already")
+    """What may not stand beside the board's own records, and what the board has and this has not."""
     if not board:
         return
-    mine = {record.id for record in records}
-    ids = row_ids(records)
-    for derived in boards_of([*board, *records]):
-        for row in derived.rows:
-            if row.key in ids and row.card.role == "method":
-                theirs = [r for r in derived.records if key_of(r.cell.method) == row.key and r.id in mine]
-                for gap in row.gaps if theirs else ():
-                    yield Problem(RECORDS, f"{derived.benchmark.name}, {row.label.text}", f"missing: {gap}")
+    known, gate = {record.id: record for record in board}, Gate(board)
+    standing = []
+    for record in records:
+        rival = known.get(record.id)
+        why = gate.refusal(record)
+        if rival is not None:
+            other = "" if measured(rival) == measured(record) else ", with other numbers"
+            yield Problem(RECORDS, record.id, f"is on the board already{other}")
+        elif why:
+            yield Problem(RECORDS, record.id, why)
+        else:
+            standing.append(gate.carded(record))
+    for derived in boards_of([*board, *standing], guests=frozenset(record.id for record in standing)):
+        for row in derived.rows if standing else ():
+            for gap in row.gaps if row.guest else ():
+                yield Problem(RECORDS, f"{derived.benchmark.name}, {row.label.text}", f"missing: {gap}")
 
 
 def sorted_problems(problems: Iterable[Problem]) -> list[str]:

@@ -8,8 +8,13 @@ from leaderboard.collection import Submission
 from leaderboard.submissions.check import check, sorted_problems
 
 
-def handed_in(folder: Path) -> Submission:
-    """Read and check one submission; what cannot be read is said among its problems."""
+def handed_in(folder: Path, *, preview: bool = False) -> Submission:
+    """Read and check one submission; what cannot be read is said among its problems.
+
+    Args:
+        folder: What `harness submit pack` wrote.
+        preview: Whether it is shown to its author alone.
+    """
     found = check(folder)
     about = found.about
     return Submission(
@@ -20,6 +25,7 @@ def handed_in(folder: Path) -> Submission:
         licence=about.licence if about else "not said",
         date=max((record.provenance.started[:10] for record in found.records), default="not known"),
         note=about.note if about else "",
-        records=frozenset(record.id for record in found.records),
+        records=found.records,
         problems=tuple(sorted_problems(found.problems)),
+        preview=preview,
     )

@@ -17,12 +17,10 @@ from pathlib import Path
 
 from harness.archive import SUFFIX, packed
 from harness.record import Record
-from leaderboard.labels import key_of
 from leaderboard.site.addresses import stem
-from leaderboard.submissions.about import ABOUT
+from leaderboard.submissions.about import ABOUT, EXAMPLE
 
 RECORDS, ITEMS, SUMS, VERSIONS = "records", "items", "SHA256SUMS", "versions.txt"
-EXAMPLE = Path(__file__).with_name("entry.example.toml")
 _HEAD = ("cell", "attack", "seed", "stop", "series", "budget", "score", "item", "value")
 
 
@@ -70,11 +68,6 @@ def versions_of(records: Sequence[Record]) -> str:
         lines |= {f"plugin {name} {version}" for name, version in stamp.distributions.items()}
         lines.add(f"device {stamp.device}, {stamp.dtype}, {stamp.threads} threads, Python {stamp.python}")
     return "".join(f"{' '.join(line.split())}\n" for line in sorted(lines))
-
-
-def row_ids(records: Sequence[Record]) -> frozenset[str]:
-    """Keys of the rows that the records belong to."""
-    return frozenset(key_of(record.cell.method) for record in records)
 
 
 def _groups(records: Sequence[Record]) -> dict[str, list[Record]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,14 @@ from synthetic import controls, record, stop
 from harness.record import Record
 from leaderboard.submissions.handed_in import handed_in
 from leaderboard.submissions.pack import pack
+
+SLY = {"attack": "sly", "family": "prompt"}
+
+
+def handed(records: list[Record], folder: Path) -> list[Record]:
+    pack(records, folder)
+    (folder / "entry.toml").write_text('method = "Sly"\nauthors = ["A. Sly"]\n')
+    return records
 
 
 @pytest.fixture
@@ -26,17 +33,14 @@ def own() -> list[Record]:
 @pytest.fixture
 def stronger(tmp_path: Path) -> list[Record]:
     """Somebody attacked the leader more strongly, and packed it."""
-    made = [record("firm", [stop(0.9)], attack="sly", family="prompt")]
-    pack(made, tmp_path / "sly")
-    about = tmp_path / "sly" / "entry.toml"
-    about.write_text(re.sub(r"^authors = .*$", 'authors = ["A. Sly"]', about.read_text(), flags=re.MULTILINE))
-    return made
+    made = [record("firm", [stop(0.9)], **SLY), record("never", [stop(0.0)], role="reference", **SLY)]
+    return handed(made, tmp_path / "sly")
 
 
 @pytest.fixture
 def out(own: list[Record], stronger: list[Record], tmp_path: Path) -> Path:
     """The site with what he found."""
-    return site([*own, *stronger], tmp_path / "site", submissions=(handed_in(tmp_path / "sly"),))
+    return site(own, tmp_path / "site", submissions=(handed_in(tmp_path / "sly"),))
 
 
 def test_it_moves_no_rank_and_makes_no_row_incomplete(out: Path) -> None:
@@ -59,7 +63,7 @@ def test_the_attacked_row_keeps_its_own_evidence(own: list[Record], stronger: li
     ((tmp_path / "sly" / "items") / "stray.txt").write_text("not listed")
     spoilt = handed_in(tmp_path / "sly")
     assert spoilt.problems
-    found = site([*own, *stronger], tmp_path / "site", submissions=(spoilt,))
+    found = site(own, tmp_path / "site", submissions=(spoilt,))
     page = next(text for name, text in pages(found).items() if name.startswith("e/firm"))
     assert "first-party" in page
     assert "Handed in by" not in page
@@ -68,5 +72,12 @@ def test_the_attacked_row_keeps_its_own_evidence(own: list[Record], stronger: li
 
 def test_without_records_of_the_maintainers_what_was_handed_in_is_the_panel(own: list[Record], tmp_path: Path) -> None:
     pack(own, tmp_path / "all")
-    found = site(own, tmp_path / "site", submissions=(handed_in(tmp_path / "all"),))
+    found = site([], tmp_path / "site", submissions=(handed_in(tmp_path / "all"),))
     assert [row["k_star"] for row in data(found)["rows"] if row["method"] == "soft"] == [pytest.approx(0.6)]
+
+
+def test_without_the_control_nothing_is_known_to_have_been_left(own: list[Record], tmp_path: Path) -> None:
+    handed([record("firm", [stop(0.9)], **SLY)], tmp_path / "sly")
+    found = site(own, tmp_path / "site", submissions=(handed_in(tmp_path / "sly"),))
+    assert "best known" not in board(found)
+    assert "a/sly.html" in pages(found)

@@ -20,6 +20,7 @@ from leaderboard.submissions.handed_in import handed_in
 from leaderboard.submissions.pack import EXAMPLE, pack
 
 RELEARN = {"attack": "relearn", "family": "relearn"}
+MINE = 'method = "Mine"\nauthors = ["Me"]\n'
 OWN = controls({"relearn": ("relearn", [stop(0.0)])})
 
 
@@ -30,6 +31,7 @@ def mine(name: str = "mine", k: float = 0.6) -> list[Record]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     pack(mine(), tmp_path / "entry")
+    (tmp_path / "entry" / "entry.toml").write_text(MINE)
     return tmp_path / "entry"
 
 
@@ -49,8 +51,13 @@ def test_packing_twice_gives_the_same_bytes_and_keeps_what_was_filled_in(folder:
     assert {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
-def test_the_example_to_fill_in_is_one(tmp_path: Path) -> None:
-    (tmp_path / "entry.toml").write_bytes(EXAMPLE.read_bytes())
+def test_the_example_is_to_be_filled_in(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    (tmp_path / "entry.toml").write_text(text)
+    left = read_about(tmp_path)
+    assert isinstance(left, list)
+    assert {problem.where for problem in left} == {"method", "authors"}
+    (tmp_path / "entry.toml").write_text(text.replace("My method", "Mine").replace('"A. Author", "B. Author"', '"Me"'))
     assert isinstance(read_about(tmp_path), About)
 
 
@@ -60,7 +67,7 @@ def test_the_example_to_fill_in_is_one(tmp_path: Path) -> None:
         ('licence = "free for all"', "licence: 'free for all' is no SPDX identifier"),
         ('colour = "red"', "colour: is no field of an entry"),
         ('note = "\\u202Egnorw"', "note: holds U+202E"),
-        ('authors = "me"', "authors: Input should be a valid array"),
+        ('authors = "me"', 'authors: is no list, such as ["A. Author"]'),
         ('links = { code = "javascript:alert(1)" }', "links.code: 'javascript:alert(1)' is no https address"),
         ('links = { code = "http://example.org" }', "links.code: 'http://example.org' is no https address"),
         ('links = { code = "https://user@example.org" }', "links.code:"),
@@ -102,7 +109,7 @@ def test_a_headline_score_out_of_range_is_found(folder: Path) -> None:
         return replace(made, measurements=(replace(first, scores=scores), *made.measurements[1:]))
 
     remake(folder, wild)
-    assert any("is 1.5, and a headline score lies between 0 and 1" in found for found in problems(folder))
+    assert any("value out of range: a headline score lies between 0 and 1" in found for found in problems(folder))
 
 
 def test_a_changed_file_a_missing_one_and_a_foreign_one_are_named(folder: Path) -> None:
@@ -124,17 +131,17 @@ def test_a_link_out_of_the_folder_is_refused_and_not_followed(folder: Path) -> N
     found = check(folder)
     assert found.records == ()
     assert [str(problem) for problem in found.problems] == [
-        "records/toy/x.records.gz: link: is a link; nothing in a submission may lead out of it"
+        "records/toy/x.records.gz: is a link; nothing in a submission may lead out of it"
     ]
 
 
 def test_an_entry_that_lacks_what_the_board_ran_says_what(folder: Path) -> None:
     other = [*mine("other"), record("other", [stop(0.2)], attack="round", family="edit")]
-    assert problems(folder, [*controls(), *other]) == ["records: toy, mine: missing: round"]
+    assert problems(folder, [*OWN, *other]) == ["records: toy, mine: missing: round"]
 
 
 def test_a_cell_that_the_board_has_with_other_numbers_is_a_conflict(folder: Path) -> None:
-    known = [*controls(), *mine(k=0.3)]
+    known = [*OWN, *mine(k=0.3)]
     assert any("is on the board already, with other numbers" in found for found in problems(folder, known))
 
 
@@ -147,7 +154,7 @@ def test_a_submitted_row_says_by_whom_and_that_its_files_were_checked(folder: Pa
     (folder / "entry.toml").write_text(
         'method = "Mine"\nauthors = ["<b>Me</b>"]\nlinks = { code = "https://a.org/x" }\n'
     )
-    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),))
+    out = site(OWN, tmp_path / "site", submissions=(handed_in(folder),))
     text = entry_page(out)
     assert "files checked" in text
     assert "&lt;b&gt;Me&lt;/b&gt;" in text
@@ -156,7 +163,7 @@ def test_a_submitted_row_says_by_whom_and_that_its_files_were_checked(folder: Pa
 
 def test_a_submission_that_does_not_check_is_only_self_reported(folder: Path, tmp_path: Path) -> None:
     (folder / "entry.toml").write_text('method = "Mine"\nlinks = { code = "javascript:alert(1)" }\n')
-    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),))
+    out = site(OWN, tmp_path / "site", submissions=(handed_in(folder),))
     assert "self-reported" in board(out)
     assert 'href="javascript' not in "".join(pages(out).values())
 
@@ -173,7 +180,7 @@ def test_a_submission_that_does_not_check_is_only_self_reported(folder: Path, tm
 def test_the_status_is_read_off_what_was_measured_again(
     again: list[Record], status: str, folder: Path, tmp_path: Path
 ) -> None:
-    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),), rerun=tuple(again))
+    out = site(OWN, tmp_path / "site", submissions=(handed_in(folder),), rerun=tuple(again))
     assert f"{status}: " in entry_page(out)
 
 
@@ -188,7 +195,7 @@ def test_the_maintainers_own_rows_are_first_party() -> None:
 
 
 def test_a_preview_is_marked_wherever_it_stands(folder: Path, tmp_path: Path) -> None:
-    preview = frozenset(r.id for r in mine())
-    out = site([*OWN, *mine()], tmp_path / "site", submissions=(handed_in(folder),), preview=preview)
+    out = site(OWN, tmp_path / "site", submissions=(handed_in(folder, preview=True),))
     assert "local preview" in board(out)
     assert "Local preview." in entry_page(out)
+    assert all("Local preview: this copy of the site shows entry" in text for text in pages(out).values())
