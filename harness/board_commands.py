@@ -93,7 +93,7 @@ def check(
     ] = False,
 ) -> None:
     """Check records or submissions strictly: every problem is named with file and field; exit 1 if there is one."""
-    from harness.console import say
+    from harness.console import complain, say
     from harness.store import Store
     from leaderboard.submissions.admit import admitted
     from leaderboard.submissions.check import check as checked
@@ -115,9 +115,9 @@ def check(
     for line in lines:
         say(line)
     if not folders:
-        say("Read as records: without entry.toml and SHA256SUMS the folder is no packed entry.")
+        complain("Read as records: without entry.toml and SHA256SUMS the folder is no packed entry.")
     elif not results:
-        say("Nothing was compared with a board; name one with --results.")
+        complain("Nothing was compared with a board; name one with --results.")
     say(f"{records} records, {len(lines)} problems.")
     if lines or not records:
         raise typer.Exit(FAILED)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 
-from harness.record import AttackCard, BenchmarkCard, Match, MethodCard, Record
+from harness.record import AttackCard, BenchmarkCard, Match, MethodCard, Record, measured
 from leaderboard.collection import Collection
 from leaderboard.labels import key_of
 
@@ -23,9 +23,11 @@ def admitted(collection: Collection) -> Collection:
     """The collection with what may stand of its submissions among its records; the rest is told among the problems.
 
     Of two submissions with the same row the first by name of its folder has it. Without records of the maintainers
-    there is nothing to be measured by, and everything stands.
+    there is nothing to be measured by, and everything stands. Whoever looks at a preview beside the records that he
+    packed sees them as the preview.
     """
-    own = collection.records
+    shown = {record.id: record for one in collection.submissions if one.preview for record in one.records}
+    own = tuple(record for record in collection.records if not _same(record, shown.get(record.id)))
     if not own:
         return replace(collection, records=tuple(r for one in collection.submissions for r in one.records))
     gate = Gate(own)
@@ -41,6 +43,10 @@ def admitted(collection: Collection) -> Collection:
         problems += told[:_SHOWN] + ([f"{one.folder}: and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else [])
     records = (*own, *(record for one in submissions for record in one.records))
     return replace(collection, records=records, submissions=tuple(submissions), problems=tuple(problems))
+
+
+def _same(record: Record, packed: Record | None) -> bool:
+    return packed is not None and measured(packed) == measured(record)
 
 
 def _refused(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import tiny
 from test_cli_run import GRID, POINTS, Said, harness
 
 from harness.again import plan_again, sampled
+from harness.board_commands import collected
 from harness.cell import Cell
 from harness.components import benchmark_spec, build, spec_of
 from harness.errors import UserError
-from harness.local_site import changes
+from harness.local_site import EVERY_S, changes, served
 from harness.record import dumps, loads
 from harness.store import Store
 
@@ -30,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_distribution(place / "site-packages", "tiny-plugins", POINTS)
     assert harness(place, *SHIFT).code == 0
     assert harness(place, "submit", "pack", "--entry", "shift", "--results", "results/local", "--out", "mine").code == 0
+    (place / "mine" / "entry.toml").write_text('method = "Shift"\nauthors = ["Me"]\n')
     return place
 
 
@@ -53,6 +59,33 @@ def test_a_folder_of_submissions_is_checked_whole_and_every_line_names_its_file(
     said = harness(folder, "leaderboard", "check", "many")
     assert said.code == 1
     assert [line.split(":")[0] for line in said.out.splitlines()[:-1]] == ["many/one/entry.toml", "many/two/entry.toml"]
+
+
+def test_a_row_that_the_board_has_is_told(folder: Path) -> None:
+    said = harness(folder, "leaderboard", "check", "mine", "--results", "results/local")
+    assert (said.code, said.out.count("is on the board already")) == (1, 2)
+
+
+def test_a_folder_that_is_no_entry_is_checked_as_one_on_demand(folder: Path) -> None:
+    said = harness(folder, "leaderboard", "check", "results/local", "--entry")
+    assert said.code == 1
+    assert "entry.toml: is missing" in said.out
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("leaderboard", "check", "mine", "--results", "reslts"), "There is no results folder reslts."),
+        (("leaderboard", "check", "mine/entry.toml"), "mine/entry.toml is a file. Give the folder that"),
+        (("submit", "pack", "--entry", "none", "--out", "x"), "'none' is a control, and those of a board are its"),
+        (("submit", "pack", "--entry", "shift", "--results", "nope", "--out", "x"), "There is no results folder nope."),
+        (("leaderboard", "reproduce", "x", "--sample", "0"), "A sample of 0 measures nothing."),
+    ],
+)
+def test_a_mistake_is_answered_with_what_to_do(command: tuple[str, ...], said: str, folder: Path) -> None:
+    found = harness(folder, *command)
+    assert found.code == 2
+    assert said in found.err
 
 
 def test_a_folder_of_records_is_checked_too(folder: Path) -> None:
@@ -116,6 +149,66 @@ def test_another_benchmark_content_cannot_reproduce() -> None:
     cell = Cell(benchmark=replace(spec, content={**spec.content, "items": "other"}), engine=engine, seed=0, **parts)
     with pytest.raises(UserError, match=r"has other content here than where the record was made \(items\)"):
         plan_again([replace(loads(GOLDEN.read_text()), cell=cell)])
+
+
+@pytest.fixture
+def board(folder: Path, tmp_path: Path) -> Path:
+    """A results folder with the maintainers' controls alone."""
+    for method in ("none", "reference"):
+        shutil.copytree(folder / "results" / "local" / "tiny" / method, tmp_path / "results" / "tiny" / method)
+    return tmp_path / "results"
+
+
+def test_what_lies_among_the_submissions_is_never_the_maintainers(folder: Path, board: Path) -> None:
+    loose = board / "submissions" / "loose"
+    shutil.copytree(folder / "results" / "local" / "tiny" / "shift", loose)
+    shutil.copytree(folder / "mine", board / "submissions" / "mine")
+    (board / "submissions" / "mine" / "changes.toml").write_text('[[change]]\nkind = "release"\n')
+    shutil.copy(next(loose.glob("*.json")), board / "submissions" / "stray.json")
+    found = collected([board])
+    assert {record.cell.method.name for record in found.records} == {"none", "reference"}
+    assert {one.folder: len(one.records) for one in found.submissions} == {"loose": 0, "mine": 2}
+    assert found.changes == ()
+
+
+def test_what_was_measured_again_is_no_row_wherever_it_lies(folder: Path, board: Path) -> None:
+    shutil.copytree(folder / "results" / "local" / "tiny", board / "reproduced" / "tiny")
+    found = collected([board])
+    assert {record.cell.method.name for record in found.records} == {"none", "reference"}
+    assert "shift" in {record.cell.method.name for record in found.rerun}
+
+
+def test_a_port_that_is_taken_is_told(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = harness(folder, "leaderboard", "serve", "--port", str(taken.getsockname()[1]))
+    assert said.code == 2
+    assert "cannot be listened on: Address already in use. Choose another with --port." in said.err
+
+
+def test_a_site_is_served_and_a_mistake_does_not_end_it(tmp_path: Path) -> None:
+    """The page stays as it was until the mistake is mended."""
+    told: list[str] = []
+    ready, rendered = threading.Event(), iter([None, UserError("mend it"), None])
+
+    def render() -> None:
+        (tmp_path / "index.html").write_text("page")
+        error = next(rendered)
+        if error:
+            raise error
+        told.append("rendered")
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threading.Thread(target=served, args=(tmp_path, port, [tmp_path], render, ready.set), daemon=True).start()
+    assert ready.wait(10)
+    assert urlopen(f"http://127.0.0.1:{port}/").read() == b"page"
+    for number in range(2):
+        (tmp_path / f"{number}.json").write_text("{}")
+        time.sleep(2.5 * EVERY_S)
+    assert told == ["rendered", "rendered"]
 
 
 def test_a_change_of_a_record_is_seen_and_one_of_nothing_is_not(tmp_path: Path) -> None:
