@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from leaderboard.downloads.tex import escaped
+from leaderboard.slugs import distinct_stem
 
 _ARXIV = re.compile(r"(?:arXiv:)?(\d{4}\.\d{4,5})(?:v\d+)?")
 
@@ -16,14 +17,16 @@ def site_bibtex(*, title: str, release: str, year: str) -> str:
     return _entry("unlearning-under-attack", fields)
 
 
-def methods_bibtex(named: Iterable[tuple[str, str]]) -> str:
-    """One reference per method or attack that has a source.
+def methods_bibtex(named: Iterable[tuple[str, str, str]]) -> str:
+    """One reference per method or attack that has a source; the first of several of one name.
 
     Args:
-        named: Name and citation: an arXiv id, or words.
+        named: ``method`` or ``attack``, name, and citation: an arXiv id, or words.
     """
     entries = []
-    for name, citation in sorted(set(named)):
+    distinct = {(kind, name): citation for kind, name, citation in sorted(set(named), reverse=True)}
+    for (kind, name), citation in sorted(distinct.items()):
+        key = distinct_stem(name) if kind == "method" else f"{kind}-{distinct_stem(name)}"
         found = _ARXIV.fullmatch(citation.strip())
         if found:
             number = found.group(1)
@@ -33,15 +36,10 @@ def methods_bibtex(named: Iterable[tuple[str, str]]) -> str:
                 "archiveprefix": "arXiv",
                 "url": f"https://arxiv.org/abs/{number}",
             }
-            entries.append(_entry(key_of(name), fields))
+            entries.append(_entry(key, fields))
         elif citation.strip():
-            entries.append(_entry(key_of(name), {"title": f"Source of {escaped(name)}", "note": escaped(citation)}))
+            entries.append(_entry(key, {"title": f"Source of {escaped(name)}", "note": escaped(citation)}))
     return "\n".join(entries)
-
-
-def key_of(name: str) -> str:
-    """A key of lower-case letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
 
 
 def _entry(key: str, fields: dict[str, str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -17,6 +16,7 @@ from leaderboard.experiments import Experiment
 from leaderboard.labels import parameters
 from leaderboard.remarks import metric_gaps, remarks_of
 from leaderboard.sampling import Estimate
+from leaderboard.slugs import stem
 from leaderboard.standings import GATES
 from leaderboard.stats import Rank
 from leaderboard.table import Table
@@ -38,8 +38,7 @@ def experiment_slug(experiment: Experiment) -> str:
 
 
 def _stem(board: Board) -> str:
-    name = re.sub(r"[^a-z0-9]+", "-", board.benchmark.name.lower()).strip("-")[:40] or "board"
-    return f"{name}-{board.card.scale}-scale"
+    return f"{stem(board.benchmark.name)}-{board.card.scale}-scale"
 
 
 def summary_rows(table: Table, ids: Mapping[str, str]) -> list[dict[str, Cell]]:

@@ -7,12 +7,11 @@ get a piece of their digest, so no two do and none leaves the folder.
 from __future__ import annotations
 
 import posixpath
-import re
 
 from harness.record import digest
 from leaderboard.board import Board, Row
+from leaderboard.slugs import distinct_stem, stem
 
-LONGEST = 48
 TOP = {
     "index.html": "Board",
     "overview.html": "Overview",
@@ -25,17 +24,6 @@ TOP = {
     "changes.html": "Changes",
 }
 """Pages that every build has, with their names in the navigation."""
-
-
-def stem(name: str) -> str:
-    """The part of a name that is safe in an address; not distinct."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST].strip("-") or "unnamed"
-
-
-def distinct_stem(name: str) -> str:
-    """The name itself where it is safe (an underscore reads as a hyphen), else its safe part and part of its digest."""
-    plain = stem(name)
-    return plain if plain == name.replace("_", "-") and "-" not in name else f"{plain}-{digest(name)[:6]}"
 
 
 def entry_id(board: Board, row: Row) -> str:

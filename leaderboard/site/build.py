@@ -40,10 +40,10 @@ from leaderboard.site.listing import attacks_index, methods_index, overview_rows
 from leaderboard.site.panels import of_row
 from leaderboard.site.site import Entry, Site, site_of
 from leaderboard.stats import DRAWS
+from leaderboard.submissions.about import EXAMPLE, about_schema
 
 ASSETS = Path(__file__).parent / "assets"
 BOARD_SCHEMA = Path(__file__).parents[1] / "downloads" / "board.schema.json"
-ENTRY_EXAMPLE = Path(__file__).parents[1] / "submissions" / "entry.example.toml"
 
 
 def build(collection: Collection, out: Path) -> Path:
@@ -86,9 +86,10 @@ def files(site: Site) -> Iterator[tuple[str, str | bytes]]:
             yield f"data/{name}", text
     for entry in site.entries:
         yield f"data/entries/{entry.id}.records.gz", entry.file
-    cited = [(e.line.row.label.name, e.line.row.card.citation) for e in site.entries]
-    cited += [(a.label.name, a.card.citation) for page in site.pages for a in page.board.attacks]
+    cited = [("method", e.line.row.label.name, e.line.row.card.citation) for e in site.entries]
+    cited += [("attack", a.label.name, a.card.citation) for page in site.pages for a in page.board.attacks]
     yield f"data/schema/{BOARD_SCHEMA.name}", BOARD_SCHEMA.read_bytes()
+    yield "data/schema/entry.schema.json", about_schema()
     yield "data/methods.bib", methods_bibtex(cited)
     yield "data/site.bib", pages.bibtex
 
@@ -222,8 +223,11 @@ class Pages:
             "about.html",
             self.page("about.html", "about.html.j2", draws=draws, bibtex=self.bibtex, provenance=provenance),
         )
-        example = ENTRY_EXAMPLE.read_text(encoding="utf-8")
-        yield "submit.html", self.page("submit.html", "submit.html.j2", example=example, rules=words.NAME_RULES)
+        example = EXAMPLE.read_text(encoding="utf-8")
+        yield (
+            "submit.html",
+            self.page("submit.html", "submit.html.j2", example=example, rules=words.NAME_RULES, limits=words.LIMITS),
+        )
         yield (
             "changes.html",
             self.page(

@@ -53,6 +53,13 @@ FIDELITY_WORDS = {
     "reproduced": "a published number was met within its tolerance",
     "approximate": "something of it is unknown or was left out, which its file says",
 }
+LIMITS = (
+    "Controls, panel, cards and titles of a board are its maintainers'; an entry opens no board of its own.",
+    "Rows that a board has get no cells from others but those of attacks outside its panel.",
+    "Under every attack of the panel an entry has the stops and items that every row has; what it lacks is missing.",
+    "That an attack does not apply is taken from it only where it applies to no control either.",
+    "Of two entries with the same row the first by name of its folder has it.",
+)
 NAME_RULES = (
     "A name has at most 60 characters, no control characters and nothing that reverses the direction of text.",
     "Links are https and nothing else.",

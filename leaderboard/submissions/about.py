@@ -118,6 +118,11 @@ def read_about(folder: Path) -> About | list[Problem]:
         return [Problem(ABOUT, _field(one["loc"]), _words(one)) for one in error.errors(include_url=False)]
 
 
+def about_schema() -> str:
+    """JSON schema of the file's content."""
+    return json.dumps(_ABOUT.json_schema(), indent=1, sort_keys=True) + "\n"
+
+
 @cache
 def _example() -> dict[str, Any]:
     return tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.archive import SUFFIX, packed
 from harness.record import Record
-from leaderboard.site.addresses import stem
+from leaderboard.slugs import stem
 from leaderboard.submissions.about import ABOUT, EXAMPLE
 
 RECORDS, ITEMS, SUMS, VERSIONS = "records", "items", "SHA256SUMS", "versions.txt"

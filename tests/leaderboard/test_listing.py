@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+from jsonschema import Draft202012Validator
 from sites import pages, site
 from synthetic import controls, moved, record, stop
 
 from leaderboard.collection import Collection
+from leaderboard.downloads.bib import methods_bibtex
 from leaderboard.site.listing import settings_of
 from leaderboard.site.site import site_of
 from leaderboard.site.spelling import NOTHING
@@ -37,3 +41,24 @@ def test_a_parameter_that_one_setting_lacks_is_a_dash() -> None:
     (method,) = site_of(Collection((*controls(), *two))).methods
     _, rows = settings_of(method)
     assert [(sorted(values), differ) for name, values, differ in rows if name == "rho"] == [(["2", NOTHING], True)]
+
+
+def test_references_have_keys_of_their_own_and_close_their_braces() -> None:
+    named = [
+        ("method", "npo_sam", "2502.05374"),
+        ("method", "npo-sam", "a talk, 50 % {off"),
+        ("attack", "npo_sam", "x"),
+    ]
+    text = methods_bibtex([*named, ("method", "bare", "")])
+    keys = re.findall(r"^@misc\{([a-z0-9-]+),$", text, flags=re.MULTILINE)
+    assert len(keys) == len(set(keys)) == 3
+    plain = re.sub(r"\\[{}]", "", text)
+    assert plain.count("{") == plain.count("}")
+
+
+def test_the_file_to_fill_in_has_a_published_schema(tmp_path: Path) -> None:
+    out = site([*controls(), record(stops=[stop(0.1)])], tmp_path)
+    schema = json.loads((out / "data" / "schema" / "entry.schema.json").read_text())
+    validator = Draft202012Validator(schema)
+    validator.validate({"method": "Mine", "links": {"code": "https://a.org"}})
+    assert [error.message for error in validator.iter_errors({"authors": "me"})]
