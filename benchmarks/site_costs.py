@@ -27,11 +27,20 @@ from leaderboard.site.build import build  # noqa: E402
 
 RAW = {40: 120_000, 200: 320_000, 500: 700_000, 1_000: 1_300_000}
 PACKED = {40: 25_000, 200: 60_000, 500: 120_000, 1_000: 220_000}
-SCRIPT, STYLE, BUILD_S, SORT_MS = 20_000, 16_000, 10.0, 250.0
+READY = {200: 400.0, 500: 600.0, 1_000: 1_200.0}
+SCRIPT, STYLE, BUILD_S, SORT_MS, PER_ROW = 20_000, 16_000, 10.0, 250.0, 44.0
 _SORT = (
     "const b = document.querySelectorAll('.sort')[2], t = []; for (let i = 0; i < 9; i++) {"
     " const s = performance.now(); b.click(); document.body.offsetHeight; t.push(performance.now() - s); }"
     " return t.sort((a, b) => a - b)[4]"
+)
+_FIND = (
+    "const e = document.getElementById('find'), t = []; for (let i = 0; i < 9; i++) { e.value = i % 2 ? 'method' : '1';"
+    " const s = performance.now(); e.dispatchEvent(new Event('input')); document.body.offsetHeight;"
+    " t.push(performance.now() - s); } return t.sort((a, b) => a - b)[4]"
+)
+_ELEMENTS = (
+    "return document.querySelectorAll('#board tbody *').length / document.querySelectorAll('#board tr[id]').length"
 )
 
 
@@ -72,8 +81,10 @@ def browser(sites: dict[int, Path]) -> Iterator[tuple[str, float, float | None]]
         for rows, site in sites.items():
             driver.get(f"file://{site}/index.html")
             ready = driver.execute_script("return performance.getEntriesByType('navigation')[0].domComplete")
-            yield f"{rows} rows, ready, ms", float(ready), None
+            yield f"{rows} rows, ready, ms", float(ready), READY.get(rows)
             yield f"{rows} rows, sort, ms", float(driver.execute_script(_SORT)), SORT_MS
+            yield f"{rows} rows, filter, ms", float(driver.execute_script(_FIND)), SORT_MS
+            yield f"{rows} rows, elements per row", float(driver.execute_script(_ELEMENTS)), PER_ROW
     finally:
         driver.quit()
 

@@ -25,6 +25,7 @@ Folders = Annotated[list[Path] | None, typer.Option(help="Folder of records or o
 Preview = Annotated[list[Path] | None, typer.Option(help="A packed entry to show as it would look, marked as such.")]
 Rerun = Annotated[Path | None, typer.Option(help="Folder of cells that `leaderboard reproduce` measured again.")]
 LOCAL = (Path("results/local"),)
+LARGE_PAGE = 500_000
 
 
 def build(
@@ -204,7 +205,10 @@ def render(collection: Collection, out: Path, name: str, *, source: Path) -> boo
         complain(f"No finished cell in {source}, so there is nothing to render. `harness run` writes them there.")
         return False
     try:
-        say(f"Leaderboard: {built(collection, out)}")
+        page = built(collection, out)
+        if (size := page.stat().st_size) > LARGE_PAGE:
+            complain(f"{page} has {size >> 10} kB, which is slow on a phone; build boards of fewer rows apart.")
+        say(f"Leaderboard: {page}")
     except OSError as error:
         raise UserError(
             f"{name} {out} cannot be written: {error.strerror}. The records in {source} are kept; render them with "

@@ -120,7 +120,8 @@ def read_about(folder: Path) -> About | list[Problem]:
 
 def about_schema() -> str:
     """JSON schema of the file's content."""
-    return json.dumps(_ABOUT.json_schema(), indent=1, sort_keys=True) + "\n"
+    form = {**_ABOUT.json_schema(), "title": ABOUT, "description": "What a submitter says of an entry, as TOML."}
+    return json.dumps(form, indent=1, sort_keys=True) + "\n"
 
 
 @cache

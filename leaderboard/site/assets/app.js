@@ -44,7 +44,8 @@
 
   function draw(announce) {
     var gate = parseInt(state.gate, 10), index = state.sort ? column(state.sort) : -1;
-    var order = rows.slice().sort(index < 0 ? function (a, b) { return a.place - b.place; } : compare(index, state.dir === "desc" ? -1 : 1));
+    var placed = function (a, b) { return a.place - b.place; }, sorted = index < 0 ? placed : compare(index, state.dir === "desc" ? -1 : 1);
+    var order = rows.slice().sort(function (a, b) { return a.home.charAt(0) === "c" && b.home.charAt(0) === "c" ? placed(a, b) : sorted(a, b); });
     var groups = {}, shown = 0, visible = 0, words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
     order.forEach(function (row) {
       var standing = row.gates[gate], section = SECTIONS[standing.charAt(0)];
@@ -61,7 +62,8 @@
     Object.keys(bodies).forEach(function (name) {
       var body = bodies[name], mine = groups[name] || [];
       mine.forEach(function (row) { body.appendChild(row.el); });
-      body.hidden = !mine.some(function (row) { return !row.el.hidden && !row.el.classList.contains("cut"); });
+      body.hidden = !mine.some(function (row) { return !row.el.hidden; });
+      body.classList.toggle("cut", !mine.some(function (row) { return !row.el.hidden && !row.el.classList.contains("cut"); }));
     });
     var total = rows.filter(function (row) { return row.home.charAt(0) !== "c"; }).length;
     $("count").textContent = shown ? shown + " of " + total + " shown" : "0 of " + total + " shown: nothing matches. ";
