@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Prompts, Threat, param
-from harness.train import decoder_blocks, last_states
+from harness.train import decoder_blocks, last_states, require_embeddings
 from harness.train.spelling import redrawn, repeated, spellable, spelled
 from harness.train.triggers import Cut, Echo, Ids, cut, promising, proposals, trigger_gradient, trigger_nll
 
@@ -108,6 +108,7 @@ class GCG:
         update; the control and the start have seen none. Readings are the candidates scored so far, each on all N
         questions, and the loss of the best one.
         """
+        require_embeddings(lm.model)
         lm.model.eval()
         chance = torch.Generator().manual_seed(seed)
         search = self._search(lm, data, seed)

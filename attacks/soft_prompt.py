@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
-from harness.train import IGNORED, Batch, encode_pairs, pair_stream
+from harness.train import IGNORED, Batch, encode_pairs, pair_stream, require_embeddings
 
 POCKET: Mapping[str, object] = {"vectors": 8}
 
@@ -48,6 +48,7 @@ class SoftPrompt:
         """Yield the prompt at its start, on the way and at its end; budgets are tokens of questions trained on."""
         if not data.items:
             raise NotApplicable("The attacker owns no solved questions to train a prompt on.")
+        require_embeddings(lm.model)
         with _untouched(lm):
             for series, bounded in (("free", False), ("in the ball", True)):
                 yield from self._series(lm, data, series, bounded=bounded, seed=seed)

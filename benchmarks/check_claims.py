@@ -54,8 +54,9 @@ def claims(table: Table) -> Iterator[Claim]:
             k = _relearned(line)
             yield Claim(title, "relearning does not teach the never-learned model", k <= NEAR_FLOOR, f"K {k:.3f}")
         if name == COLLAPSED:
-            u = line.row.utility or 0.0
-            yield Claim(title, f"{name} destroys utility", line.row.section == "below_utility", f"u {u:.3f}")
+            u, k = line.row.utility or 0.0, line.row.k_before or 0.0
+            says = f"{name}, which retains nothing, either breaks the model or does not unlearn"
+            yield Claim(title, says, line.row.section != "ranked", f"u {u:.3f}, K(0) {k:.3f}")
     fragile = [_fragile(title, lines["method", name]) for name in FRAGILE if ("method", name) in lines]
     yield from fragile
     yield from _coarse(table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,6 +45,16 @@ def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
     if not isinstance(layers, nn.ModuleList):
         raise NotApplicable(f"{type(model).__name__} is no single stack of decoder blocks.")
     return layers
+
+
+def require_embeddings(model: PreTrainedModel) -> None:
+    """An attack is about to read vectors into the model in place of tokens.
+
+    Raises:
+        NotApplicable: It reads tokens alone, such as a pair of networks with a table of embeddings each.
+    """
+    if "inputs_embeds" not in signature(model.forward).parameters:
+        raise NotApplicable(f"{type(model).__name__} reads tokens alone, and no vectors in their place.")
 
 
 def blocks(model: PreTrainedModel, layers: Sequence[int]) -> tuple[int, ...]:

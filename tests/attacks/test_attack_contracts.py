@@ -6,12 +6,13 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from harness.api import LM, Attack, AttackerData, Item, Point, Verdict
+from harness.api import LM, Attack, AttackerData, Item, NotApplicable, Point, Verdict
 from harness.components import build
 from harness.course import follow_points
 from harness.registry import installed
 from harness.testing import check_installed
 from harness.testing.result import component_results, failures
+from methods.whp import ContrastedLM
 from tests.attacks.conftest import WORDS, make_lm
 
 SMALL: Mapping[str, Mapping[str, object]] = {
@@ -93,6 +94,19 @@ def test_the_weights_come_back_from_where_they_were_taken(attack: Attack, tiny_l
     start = [weight.detach().clone() for weight in tiny_lm.model.parameters()]
     points(attack, tiny_lm, rich_data)
     assert all(torch.equal(now, then) for now, then in zip(tiny_lm.model.parameters(), start, strict=True))
+
+
+@EACH
+def test_a_pair_of_networks_is_attacked_or_excused_with_a_reason(
+    attack: Attack, tiny_lm: LM, rich_data: AttackerData
+) -> None:
+    pair = LM(ContrastedLM.around(tiny_lm.model, alpha=1.0), tiny_lm.tokenizer)
+    found, excuse = [], ""
+    try:
+        found = points(attack, pair, rich_data)
+    except NotApplicable as reason:
+        excuse = str(reason)
+    assert found or excuse
 
 
 @pytest.mark.exhaustive
