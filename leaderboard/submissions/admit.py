@@ -22,9 +22,9 @@ _SHOWN = 20  # refusals of one submission that are printed
 def admitted(collection: Collection) -> Collection:
     """The collection with what may stand of its submissions among its records; the rest is told among the problems.
 
-    Of two submissions with the same row the first by name of its folder has it. Without records of the maintainers
-    there is nothing to be measured by, and everything stands. Whoever looks at a preview beside the records that he
-    packed sees them as the preview.
+    Of two submissions with the same row or cell the first by name of its folder has it. Without records of the
+    maintainers there is nothing to be measured by, and everything stands. Whoever looks at a preview beside the records
+    that he packed sees them as the preview.
     """
     shown = {record.id: record for one in collection.submissions if one.preview for record in one.records}
     own = tuple(record for record in collection.records if not _same(record, shown.get(record.id)))
@@ -54,9 +54,12 @@ def _refused(
 ) -> Iterator[tuple[Record, str]]:
     for record in records:
         why = gate.refusal(record)
-        row = (record.cell.benchmark.key, record.cell.engine.key, record.cell.match, record.cell.method.key)
-        if not why and gate.in_panel(record) and taken.setdefault(row, folder) != folder:
-            why = f"belongs to a row that {taken[row]} handed in"
+        cell = record.cell
+        row = (
+            (cell.benchmark.key, cell.engine.key, cell.match, cell.method.key) if gate.in_panel(record) else (cell.id,)
+        )
+        if not why and taken.setdefault(row, folder) != folder:
+            why = f"was handed in by {taken[row]} already, or belongs to a row that was"
         if why:
             yield record, why
 

@@ -143,8 +143,14 @@ def test_the_first_folder_has_a_row_and_the_second_is_told(tmp_path: Path) -> No
     two = (handed(row("guest", 0.2), "a"), handed(row("guest", 0.9), "b"))
     found = admitted(Collection(tuple(own()), submissions=two))
     assert [len(one.records) for one in found.submissions] == [2, 0]
-    assert any("belongs to a row that a handed in" in problem for problem in found.problems)
-    assert "belongs to a row that a handed in" in pages(site(own(), tmp_path, submissions=two))["changes.html"]
+    assert any("was handed in by a already" in problem for problem in found.problems)
+    assert "was handed in by a already" in pages(site(own(), tmp_path, submissions=two))["changes.html"]
+
+
+def test_credit_for_a_cell_goes_to_one() -> None:
+    sly = [record("npo", [stop(0.9)], attack="sly", family="prompt")]
+    found = admitted(Collection(tuple(own()), submissions=(handed(sly, "zzz"), handed(sly, "aaa"))))
+    assert {one.folder: len(one.records) for one in found.submissions} == {"aaa": 1, "zzz": 0}
 
 
 def test_a_badge_of_ones_own_is_not_worn() -> None:
