@@ -226,7 +226,7 @@ def collected(
         results: Folders of the maintainers.
         preview: Packed entries to show as they would look.
         rerun: What was measured again, if it lies elsewhere.
-        but: A submission that is left out.
+        but: A submission that takes the place of one of that name, as a preview does.
 
     Raises:
         UserError: A file of notes is not as it should be.
@@ -238,8 +238,8 @@ def collected(
     from leaderboard.submissions.places import places_in
 
     places = {folder: places_in(folder) for folder in results}
-    left = but.resolve() if but else None
-    packed = [one for place in places.values() for one in place.packed if one.resolve() != left]
+    renewed = {folder.resolve().name for folder in (*preview, *([but] if but else []))}
+    packed = [one for place in places.values() for one in place.packed if one.resolve().name not in renewed]
     again = [one for place in places.values() for one in place.reruns] + ([rerun] if rerun else [])
     stores = [Store(folder, without=place.apart) for folder, place in places.items()]
     contents = [store.contents() for store in stores]

@@ -17,6 +17,7 @@ from leaderboard.labels import key_of
 from leaderboard.site.addresses import entry_id
 from leaderboard.site.board_page import BoardPage, page_of
 from leaderboard.site.experiment_page import ExperimentPage, experiment_page_of
+from leaderboard.stats import DRAWS
 from leaderboard.submissions.admit import admitted
 from leaderboard.table import Line, tabulate
 
@@ -128,10 +129,10 @@ class Site:
         return self.by_key[page.board.key, line.row.key]
 
 
-def site_of(collection: Collection) -> Site:
+def site_of(collection: Collection, *, draws: int = DRAWS) -> Site:
     """Derive boards and entries from a collection and what may stand of its submissions."""
     collection = _without_withdrawn(admitted(collection))
-    tables = [tabulate(board) for board in _boards(collection)]
+    tables = [tabulate(board, draws=draws) for board in _boards(collection)]
     pages = tuple(page_of(table) for table in tables)
     experiments = tuple(experiment_page_of(experiment) for experiment in experiments_of(tables))
     return Site(collection, pages, experiments, tuple(_entries(pages, Witnesses(collection))))

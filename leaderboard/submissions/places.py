@@ -36,5 +36,5 @@ def places_in(folder: Path) -> Places:
         within = set(path.parents) & {*packed, *reruns}
         if not within and (path.parent.name == SUBMISSIONS or is_submission(path)):
             packed.append(path)
-    apart = frozenset([*packed, *reruns, *(path for path in inner if path.name == SUBMISSIONS)])
+    apart = frozenset([*packed, *reruns, *(path for path in (folder, *inner) if path.name == SUBMISSIONS)])
     return Places(tuple(packed), tuple(reruns), apart)

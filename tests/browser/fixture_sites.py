@@ -71,7 +71,7 @@ def made(records: Callable[[], list[Record]], out: Path) -> Path:
 
 def front(records: Callable[[], list[Record]], out: Path) -> Path:
     """The first page alone with its script, style and JSON: a page for each of so many entries would take a minute."""
-    whole = site_of(Collection(tuple(records())))
+    whole = site_of(Collection(tuple(records())), draws=200)
     (page,) = whole.pages
     ids = {entry.line.row.key: entry.id for entry in whole.entries}
     _, index = next(files(whole))

@@ -44,7 +44,9 @@ def entry_of(folder: Path) -> str:
 
 
 def reproduced(folder: Path, out: str, *more: str) -> Said:
-    return harness(folder, "leaderboard", "reproduce", entry_of(folder), "--out", out, "--model", "models", *more)
+    return harness(
+        folder, "leaderboard", "reproduce", entry_of(folder), "--out", out, "--model", "models", "--workers", "1", *more
+    )
 
 
 def test_what_was_packed_checks(folder: Path) -> None:
@@ -169,6 +171,17 @@ def test_what_lies_among_the_submissions_is_never_the_maintainers(folder: Path, 
     assert {record.cell.method.name for record in found.records} == {"none", "reference"}
     assert {one.folder: len(one.records) for one in found.submissions} == {"loose": 0, "mine": 2}
     assert found.changes == ()
+    assert collected([board / "submissions"]).records == ()
+
+
+def test_an_entry_that_is_renewed_is_not_held_against_itself(folder: Path, board: Path) -> None:
+    own = board / "submissions" / "mine"
+    shutil.copytree(folder / "mine", own)
+    assert "already" not in harness(folder, "leaderboard", "check", "mine", "--results", str(board)).out
+    assert [one.preview for one in collected([board], preview=[folder / "mine"]).submissions] == [True]
+    own.rename(own.with_name("other"))
+    said = harness(folder, "leaderboard", "check", "mine", "--results", str(board))
+    assert said.out.count("is on the board already") == 2
 
 
 def test_what_was_measured_again_is_no_row_wherever_it_lies(folder: Path, board: Path) -> None:

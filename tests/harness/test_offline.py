@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 BLOCKED = """
 import socket, sys
 
@@ -19,23 +17,24 @@ from harness.api import Prompts
 from harness.components import build
 from harness.lm import load_lm
 
-benchmark, engine = build("benchmark", {name!r}), build("engine", "transformers")
-benchmark.corpora(), benchmark.attacker_data(1e-3), benchmark.identity()
-engine.load(load_lm(benchmark.{model}()))
-benchmark.evaluate(engine, Prompts())
+for name, model in (("pocket-wmdp", "target"), ("pocket-muse", "reference")):
+    benchmark, engine = build("benchmark", name), build("engine", "transformers")
+    benchmark.corpora(), benchmark.attacker_data(1e-3), benchmark.identity()
+    engine.load(load_lm(getattr(benchmark, model)()))
+    benchmark.evaluate(engine, Prompts())
 """
 
 
-def scored_without_network(name: str, model: str) -> subprocess.CompletedProcess[str]:
+def scored_without_network() -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
     env["OMP_NUM_THREADS"] = "1"
-    code = BLOCKED + SCORED.format(name=name, model=model)
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKED + SCORED], env=env, capture_output=True, text=True, check=False
+    )
 
 
-@pytest.mark.parametrize(("name", "model"), [("pocket-wmdp", "target"), ("pocket-muse", "reference")])
-def test_pocket_models_are_loaded_and_scored_with_every_socket_refused(name: str, model: str) -> None:
-    done = scored_without_network(name, model)
+def test_pocket_models_are_loaded_and_scored_with_every_socket_refused() -> None:
+    done = scored_without_network()
     assert done.returncode == 0, done.stderr[-500:]
 
 

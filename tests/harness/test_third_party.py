@@ -48,16 +48,32 @@ def run(harness: Harness) -> subprocess.CompletedProcess[str]:
     return harness("run", *grid, "--workers", "1")
 
 
-@pytest.mark.parametrize(("group", "name"), [("methods", "my_method"), ("attacks", "my_attack")])
-def test_an_installed_package_is_listed_with_its_distribution(harness: Harness, group: str, name: str) -> None:
-    listed = {entry["name"]: entry for entry in json.loads(harness("list", group, "--json").stdout)}
-    assert listed[name]["distribution"] == name.replace("_", "-")
-    assert listed[name]["broken"] == ""
+ASKED = """
+import sys
+from harness.cli import main
+
+for line in sys.argv[1:]:
+    try:
+        main(line.split())
+    except SystemExit as end:
+        assert not end.code
+"""
 
 
-def test_its_fields_are_shown(harness: Harness) -> None:
-    shown = json.loads(harness("show", "method", "my_method", "--json").stdout)
-    assert [field["name"] for field in shown["fields"]] == ["steps", "lr", "push"]
+def test_an_installed_package_is_listed_with_its_distribution_and_its_fields(home: Path) -> None:
+    lines = ["list methods --json", "list attacks --json", "show method my_method --json"]
+    env = os.environ | {"PYTHONPATH": str(home / "site-packages")}
+    done = subprocess.run([sys.executable, "-c", ASKED, *lines], cwd=home, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    read, at, found = json.JSONDecoder(), 0, []
+    while at < len(done.stdout.rstrip()):
+        one, at = read.raw_decode(done.stdout, at)
+        found.append(one)
+        at += len(done.stdout[at:]) - len(done.stdout[at:].lstrip())
+    for listed, name in zip(found, ("my_method", "my_attack"), strict=False):
+        (mine,) = (entry for entry in listed if entry["name"] == name)
+        assert (mine["distribution"], mine["broken"]) == (name.replace("_", "-"), "")
+    assert [field["name"] for field in found[2]["fields"]] == ["steps", "lr", "push"]
 
 
 @pytest.mark.parametrize(("kind", "name"), [("method", "my_method"), ("attack", "my_attack")])

@@ -1,6 +1,5 @@
 """Published values beside measured ones: what agrees, what differs, and what must not be compared."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,10 @@ from harness.cli import main
 from harness.grid import Grid
 from harness.presets import PRESETS
 from harness.published import PRIVLEAK, REFERENCES, Reference, published
+from harness.store import Store
 from harness.verify import Compared, measured, names_of, privleak, sources, summary, verify
 
-RECORDS = Path(__file__).parents[2] / "results" / "pocket"
+RECORDS = Store(Path(__file__).parents[2] / "results" / "pocket").records()
 SURE = Reference("b", "m", "accuracy", 0.71, 0.005, "S", "somewhere")
 QUOTED = Reference("b", "m", "accuracy", 0.71, 0.005, "S2", "a page that quotes it")
 
@@ -128,9 +128,11 @@ def test_every_value_is_of_a_known_model_and_in_the_units_of_a_record() -> None:
 @pytest.mark.parametrize("reference", [r for r in REFERENCES if r.known == "M"], ids=lambda r: f"{r.model}-{r.score}")
 def test_what_is_said_to_bemeasured_stands_in_the_published_records(reference: Reference) -> None:
     method = {"target": "none", "reference": "reference"}[reference.model]
-    (path,) = (RECORDS / reference.benchmark / method).glob("none.s0.*.json")
-    scores = json.loads(path.read_text(encoding="utf-8"))["measurements"][0]["scores"]
-    assert scores[reference.score]["value"] == pytest.approx(reference.value, abs=1e-6)
+    cells = [
+        one for one in RECORDS if one.cell.benchmark.name == reference.benchmark and one.cell.method.name == method
+    ]
+    (record,) = (one for one in cells if one.cell.attack.name == "none" and one.cell.seed == 0)
+    assert record.measurements[0].scores[reference.score].value == pytest.approx(reference.value, abs=1e-6)
 
 
 @pytest.mark.slow
