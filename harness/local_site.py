@@ -14,6 +14,7 @@ from harness.errors import UserError
 
 EVERY_S = 1.0
 _READ = (".json", ".gz", ".toml")
+State = dict[str, tuple[int, int]]
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -46,11 +47,12 @@ def served(
     """
     handler = partial(Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        before = _state(watched)  # what changes while it is rendered is not lost
         render()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         said()
         try:
-            for _ in changes(watched, threading.Event()):
+            for _ in changes(watched, threading.Event(), before):
                 try:
                     render()
                 except UserError as error:
@@ -59,9 +61,9 @@ def served(
             server.shutdown()
 
 
-def changes(watched: Sequence[Path], ticks: threading.Event) -> Iterator[None]:
-    """Yield after every change of a file's time, size or existence, until the event is set."""
-    before = _state(watched)
+def changes(watched: Sequence[Path], ticks: threading.Event, before: State | None = None) -> Iterator[None]:
+    """Yield after every change of a file's time, size or existence since ``before``, until the event is set."""
+    before = _state(watched) if before is None else before
     while not ticks.wait(EVERY_S):
         now = _state(watched)
         if now != before:
@@ -69,9 +71,9 @@ def changes(watched: Sequence[Path], ticks: threading.Event) -> Iterator[None]:
             yield
 
 
-def _state(watched: Sequence[Path]) -> dict[str, tuple[int, int]]:
+def _state(watched: Sequence[Path]) -> State:
     """Time and size of every file that a site may be made from; a run's logs and scratch are none."""
-    found = {}
+    found: State = {}
     for folder in watched:
         for path in folder.rglob("*"):
             if path.suffix in _READ and not {"logs", "scratch"} & set(path.relative_to(folder).parts):
