@@ -182,7 +182,7 @@ def submit_pack(
     chosen = [record for record in named if not attack or record.cell.attack.name == attack]
     if entry:  # an attack brings what it does to the controls, a method leaves them to the board
         chosen = [record for record in chosen if record.method.role == "method"]
-    if not chosen and named:
+    if named and all(record.method.role != "method" for record in named):
         raise UserError(f"'{entry}' is a control, and those of a board are its maintainers'. Name a method.")
     if not chosen:
         raise UserError(f"{results} holds no finished cell of {' under '.join(filter(None, (entry, attack)))}.")

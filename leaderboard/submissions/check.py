@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.archive import LARGEST, SUFFIX, unpacked
 from harness.record import Cost, Record, Score, measured
 from leaderboard.derive import boards_of
+from leaderboard.slugs import stem
 from leaderboard.submissions.about import ABOUT, LONGEST_NAME, LONGEST_NOTE, About, Problem, plain, read_about
 from leaderboard.submissions.admit import Gate
 from leaderboard.submissions.pack import ITEMS, RECORDS, SUMS, VERSIONS, item_rows, versions_of
@@ -159,7 +160,7 @@ def _records(folder: Path) -> tuple[list[Record], list[Problem]]:
 
 def _plausible(record: Record) -> Iterator[Problem]:
     """No number out of its range, no text that hides, and totals that equal the means of their items."""
-    file = f"{RECORDS}/{record.cell.benchmark.name[:LONGEST_NAME]}"
+    file = f"{RECORDS}/{stem(record.cell.benchmark.name)}/{stem(record.cell.method.name)}{SUFFIX}"
     for where, text in (*_texts(record), *_numbers(record)):
         yield Problem(file, f"{record.id}, {where}", text, fatal=True)
     for at, measurement in enumerate(record.measurements):
@@ -169,19 +170,28 @@ def _plausible(record: Record) -> Iterator[Problem]:
 
 
 def _texts(record: Record) -> Iterator[tuple[str, str]]:
-    cell, cards = record.cell, (record.method.summary, record.method.family, record.attack.summary)
-    names = (cell.benchmark.name, cell.method.name, cell.attack.name, cell.engine.name)
-    citations = (record.method.citation, record.attack.citation, record.not_applicable)
-    for limit, texts in ((LONGEST_NAME, names), (LONGEST_NOTE, (*cards, *citations))):
-        for text in texts:
-            if len(text) > limit:
-                yield "a text", f"has {len(text)} characters; at most {limit} are taken"
-            try:
-                plain(text)
-            except ValueError as error:
-                yield "a text", str(error)
-    if not all(names):
-        yield "a name", "is empty"
+    names = {
+        f"cell.{part}.name": getattr(record.cell, part).name for part in ("benchmark", "method", "attack", "engine")
+    }
+    method, attack = record.method, record.attack
+    texts = {
+        "method.summary": method.summary,
+        "method.family": method.family,
+        "method.citation": method.citation,
+        "attack.summary": attack.summary,
+        "attack.citation": attack.citation,
+        "not_applicable": record.not_applicable,
+    }
+    for where, text in (names | texts).items():
+        limit = LONGEST_NAME if where in names else LONGEST_NOTE
+        if len(text) > limit:
+            yield where, f"has {len(text)} characters; at most {limit} are taken"
+        try:
+            plain(text)
+        except ValueError as error:
+            yield where, str(error)
+        if where in names and not text:
+            yield where, "is empty"
     if not _STARTED.fullmatch(record.provenance.started):
         yield "provenance.started", "is no date and time, such as 2026-11-27T09:30:00+00:00"
 

@@ -80,6 +80,11 @@ def test_a_folder_that_is_no_entry_is_checked_as_one_on_demand(folder: Path) -> 
         (("leaderboard", "check", "mine", "--results", "reslts"), "There is no results folder reslts."),
         (("leaderboard", "check", "mine/entry.toml"), "mine/entry.toml is a file. Give the folder that"),
         (("submit", "pack", "--entry", "none", "--out", "x"), "'none' is a control, and those of a board are its"),
+        (
+            ("submit", "pack", "--entry", "shift", "--attack", "nope", "--out", "x"),
+            "no finished cell of shift under nope.",
+        ),
+        (("submit", "pack", "--attack", "nope", "--out", "x"), "holds no finished cell of nope."),
         (("submit", "pack", "--entry", "shift", "--results", "nope", "--out", "x"), "There is no results folder nope."),
         (("leaderboard", "reproduce", "x", "--sample", "0"), "A sample of 0 measures nothing."),
     ],

@@ -197,7 +197,8 @@ def test_a_number_or_text_out_of_range_ends_the_check(name: str, tmp_path: Path)
     pack([NUMBERS[name](one) for one in row("guest", 0.2)], tmp_path / "entry")
     found = check(tmp_path / "entry", own())
     assert found.records == ()
-    assert any(problem.fatal for problem in found.problems)
+    assert {problem.file.rsplit("/", 1)[0] for problem in found.problems if problem.fatal} == {"records/toy"}
+    assert all(problem.where for problem in found.problems if problem.fatal)
 
 
 def test_an_archive_of_empty_lines_is_left_after_a_few(tmp_path: Path) -> None:
