@@ -10,27 +10,22 @@ import csv
 import gzip
 import hashlib
 import io
-import math
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.archive import LARGEST, SUFFIX, unpacked
-from harness.record import Cost, Record, Score, measured
+from harness.record import Record, measured
 from leaderboard.derive import boards_of
-from leaderboard.slugs import stem
-from leaderboard.submissions.about import ABOUT, LONGEST_NAME, LONGEST_NOTE, About, Problem, plain, read_about
+from leaderboard.submissions.about import ABOUT, About, Problem, read_about
 from leaderboard.submissions.admit import Gate
 from leaderboard.submissions.pack import ITEMS, RECORDS, SUMS, VERSIONS, item_rows, versions_of
+from leaderboard.submissions.plausible import implausible
 
 LARGEST_FOLDER = 64 * 2**20
 LARGEST_UNPACKED = 2**30
 """Bytes of all archives of a folder together, unpacked."""
-ROUNDING = 1e-6
-_MOST_ITEMS, _MOST_TOKENS, _LAST_SEED, _MOST_COST = 10**6, 2**53, 2**31, 1e18
-_STARTED = re.compile(r"20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d[0-9:.+Z-]{0,20}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def check(folder: Path, board: Sequence[Record] = ()) -> Checked:
         *([] if isinstance(found, About) else found),
         *_sums(folder),
         *broken,
-        *(problem for record in records for problem in _plausible(record)),
+        *(problem for record in records for problem in implausible(record)),
     ]
     if any(problem.fatal for problem in problems):
         return Checked(folder, about, (), tuple(problems))
@@ -156,82 +151,6 @@ def _records(folder: Path) -> tuple[list[Record], list[Problem]]:
     if not records and not problems:
         problems.append(Problem(RECORDS, "", "holds no record", fatal=True))
     return list(records.values()), problems
-
-
-def _plausible(record: Record) -> Iterator[Problem]:
-    """No number out of its range, no text that hides, and totals that equal the means of their items."""
-    file = f"{RECORDS}/{stem(record.cell.benchmark.name)}/{stem(record.cell.method.name)}{SUFFIX}"
-    for where, text in (*_texts(record), *_numbers(record)):
-        yield Problem(file, f"{record.id}, {where}", text, fatal=True)
-    for at, measurement in enumerate(record.measurements):
-        for name, score in measurement.scores.items():
-            for text in _wrong(score):
-                yield Problem(file, f"{record.id}, stop {at}, {name[:LONGEST_NAME]}", text, fatal=True)
-
-
-def _texts(record: Record) -> Iterator[tuple[str, str]]:
-    names = {
-        f"cell.{part}.name": getattr(record.cell, part).name for part in ("benchmark", "method", "attack", "engine")
-    }
-    method, attack = record.method, record.attack
-    texts = {
-        "method.summary": method.summary,
-        "method.family": method.family,
-        "method.citation": method.citation,
-        "attack.summary": attack.summary,
-        "attack.citation": attack.citation,
-        "not_applicable": record.not_applicable,
-    }
-    for where, text in (names | texts).items():
-        limit = LONGEST_NAME if where in names else LONGEST_NOTE
-        if len(text) > limit:
-            yield where, f"has {len(text)} characters; at most {limit} are taken"
-        try:
-            plain(text)
-        except ValueError as error:
-            yield where, str(error)
-        if where in names and not text:
-            yield where, "is empty"
-    if not _STARTED.fullmatch(record.provenance.started):
-        yield "provenance.started", "is no date and time, such as 2026-11-27T09:30:00+00:00"
-
-
-def _numbers(record: Record) -> Iterator[tuple[str, str]]:
-    if not 0 <= record.cell.seed <= _LAST_SEED:
-        yield "seed", f"lies outside 0 to {_LAST_SEED}"
-    for measurement in record.measurements:
-        if not 0 <= measurement.point.budget <= _MOST_TOKENS:
-            yield "a stop", f"spends less than nothing or more than {_MOST_TOKENS} tokens"
-    for stage, cost in (("unlearning", record.unlearn_cost), ("attack", record.attack_cost)):
-        for field in _costs(cost):
-            yield f"cost of {stage}", f"{field} lies outside 0 to {_MOST_COST:g}"
-
-
-def _costs(cost: Cost) -> Iterator[str]:
-    return (name for name, value in asdict(cost).items() if value is not None and not 0 <= value <= _MOST_COST)
-
-
-def _wrong(score: Score) -> Iterator[str]:
-    if not 1 <= score.n <= _MOST_ITEMS or not 0 <= score.stderr <= 1:
-        yield f"has a number of items outside 1 to {_MOST_ITEMS}, or a standard error outside 0 to 1"
-        return
-    if not abs(score.value) <= _MOST_COST or (score.headline and not 0 <= score.value <= 1):
-        yield "has a value out of range: a headline score lies between 0 and 1"
-    if not score.items:
-        return
-    if len(score.items) != score.n:
-        yield f"has {len(score.items)} items and says {score.n}"
-    if not all(abs(item) <= _MOST_COST for item in score.items):
-        yield "has an item out of range"
-        return
-    mean = math.fsum(score.items) / len(score.items)
-    if abs(mean - score.value) > ROUNDING:
-        yield f"is {score.value:.6f}, and the mean of its items is {mean:.6f}"
-    elif len(score.items) > 1:
-        spread = math.fsum((item - mean) ** 2 for item in score.items) / (len(score.items) - 1)
-        error = math.sqrt(spread / len(score.items))
-        if score.axis != "privacy" and abs(error - score.stderr) > ROUNDING:
-            yield f"has standard error {score.stderr:.6f}, and its items give {error:.6f}"
 
 
 def _items(folder: Path, records: Sequence[Record]) -> Iterator[Problem]:
