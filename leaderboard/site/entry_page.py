@@ -67,6 +67,8 @@ def words_of(gap: Interval | None, *, lower_is_better: bool) -> str:
 
 def _k_star(mine: Line, other: Line) -> tuple[str, float | None, float | None, Estimate, str]:
     here, there = mine.k_star.value, other.k_star.value
+    if mine.row.gaps:
+        return "K*", here, there, Estimate(), "attacks are missing"
     if here is None or there is None:
         return "K*", here, there, Estimate(), "no interval"
     gap = difference(mine.draws, other.draws, (here, there))

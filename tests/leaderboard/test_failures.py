@@ -68,6 +68,12 @@ def test_the_board_calls_it_failed_and_explains_the_word(tmp_path: Path) -> None
     assert "ran and broke" in text
 
 
+def test_a_lower_bound_is_not_said_to_be_better_than_the_leader(tmp_path: Path) -> None:
+    found = pages(site(records(), tmp_path))
+    (text,) = (page for name, page in found.items() if name.startswith("e/broke"))
+    assert "<td>attacks are missing</td>" in text
+
+
 def test_a_method_that_broke_before_any_record_is_listed(tmp_path: Path) -> None:
     text = pages(site(records(), tmp_path, failures=(failure("never_made"),)))["changes.html"]
     assert "<bdi>never_made</bdi> under <bdi>round</bdi>" in text
