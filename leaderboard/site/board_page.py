@@ -242,11 +242,15 @@ def provenance_of(records: Sequence[Record]) -> list[tuple[str, str]]:
     """What made these numbers, as (heading, text); the date is the newest record's, so that builds repeat exactly."""
     if not records:
         return []
+    newest = max(r.provenance.started for r in records)
+    return [("Newest record", newest), ("Cells", str(len({r.id for r in records}))), *making_of(records)]
+
+
+def making_of(records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
+    """The part of their provenance that many rows share: what ran where."""
     stamps = [r.provenance for r in records]
     packages = sorted({f"{name} {p.packages[name]}" for p in stamps for name in _SHOWN if name in p.packages})
-    return [
-        ("Newest record", max(p.started for p in stamps)),
-        ("Cells", str(len({r.id for r in records}))),
+    return (
         ("Harness", _counted(_source(p) for p in stamps)),
         ("Device", _counted(f"{p.device}, {p.dtype}, {_plural(p.threads, 'thread')}" for p in stamps)),
         ("Software", ", ".join([*sorted({f"Python {p.python}" for p in stamps}), *packages])),
@@ -254,7 +258,7 @@ def provenance_of(records: Sequence[Record]) -> list[tuple[str, str]]:
             "Plugins",
             ", ".join(sorted({f"{name} {v}" for p in stamps for name, v in p.distributions.items()})) or "none",
         ),
-    ]
+    )
 
 
 _SHOWN = ("torch", "transformers", "lm-eval", "numpy", "peft")

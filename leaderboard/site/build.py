@@ -176,7 +176,7 @@ class Pages:
                     provenance=provenance_of(entry.records),
                     content=_content(entry),
                     changes=[change for change in self._changes() if change.entry == entry.id],
-                    file={"size": f"{len(entry.file):,} bytes", "digest": hashlib.sha256(entry.file).hexdigest()},
+                    file={"size": f"{len(entry.file):,} bytes", "digest": entry.digest},
                     notices=self._notices([entry.page]),
                 ),
             )
@@ -198,7 +198,8 @@ class Pages:
             reported = [one for one in self.site.collection.reported if one.method == method.name]
             notices = self._notices([entry.page for entry in method.entries])
             settings = settings_of(method)
-            about = {"method": method, "curves": curves, "settings": settings, "reported": reported}
+            bibtex = methods_bibtex([("method", method.name, method.entries[0].line.row.card.citation)])
+            about = {"method": method, "curves": curves, "settings": settings, "reported": reported, "bibtex": bibtex}
             yield address, self.page(address, "method.html.j2", **about, notices=notices)
 
     def _attacks(self) -> Iterator[tuple[str, str]]:

@@ -24,12 +24,14 @@ def board_data(site: Site) -> str:
     boards = []
     for page in site.pages:
         mine = [entry for entry in site.entries if entry.page is page and entry.is_method]
+        makings = site.makings(page)
         boards.append(
             {
                 "title": page.heading,
                 "address": board_address(page.board),
                 "attacks": [attack.label.text for attack in page.board.attacks],
-                "entries": [_entry(entry) for entry in mine],
+                "entries": [_entry(entry) | {"making": makings.index(entry.making)} for entry in mine],
+                "makings": makings,
                 "pairs": _pairs(mine),
             }
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from leaderboard.evidence import STATUSES, Evidence, Witnesses
 from leaderboard.experiments import experiments_of
 from leaderboard.labels import key_of
 from leaderboard.site.addresses import entry_id
-from leaderboard.site.board_page import BoardPage, page_of
+from leaderboard.site.board_page import BoardPage, making_of, page_of
 from leaderboard.site.experiment_page import ExperimentPage, experiment_page_of
 from leaderboard.stats import DRAWS
 from leaderboard.submissions.admit import admitted
@@ -38,6 +39,16 @@ class Entry:
     def file(self) -> bytes:
         """Its records, packed."""
         return packed(self.records)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of that file."""
+        return hashlib.sha256(self.file).hexdigest()
+
+    @cached_property
+    def making(self) -> tuple[tuple[str, str], ...]:
+        """What made its numbers, as (heading, text); rows of one run share it."""
+        return making_of(self.records)
 
     @property
     def name(self) -> str:
@@ -123,6 +134,10 @@ class Site:
         """How many method entries stand on what evidence, the strongest first."""
         counts = {status: sum(e.evidence.status == status for e in self.entries if e.is_method) for status in STATUSES}
         return tuple((status, counts[status]) for status in reversed(STATUSES) if counts[status])
+
+    def makings(self, page: BoardPage) -> list[tuple[tuple[str, str], ...]]:
+        """Every distinct making of a board's entries."""
+        return list(dict.fromkeys(self.entry(page, line).making for line in page.table.lines))
 
     def entry(self, page: BoardPage, line: Line) -> Entry:
         """The entry of a line of a board."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import re
@@ -467,6 +468,11 @@ def test_the_drawer_opens_by_keyboard_closes_by_escape_and_gives_focus_back(usua
     page.do("document.querySelector('#board a[href$=\"#evidence\"]').focus()")
     press(page, Keys.ENTER)
     assert page.do("return document.getElementById('drawer').open")
+    terms, texts = page.texts("#drawer dt"), page.texts("#drawer dd")
+    said = dict(zip(terms, texts, strict=True))
+    assert {"Harness", "Device", "Software", "Measure again"} <= set(terms)
+    name, digest = re.fullmatch(r"(\S+\.records\.gz), SHA-256 (\w{12})\u2026", said["Records"]).groups()  # type: ignore[union-attr]
+    assert hashlib.sha256((usual / "data" / "entries" / name).read_bytes()).hexdigest().startswith(digest)
     press(page, Keys.ESCAPE)
     assert not page.do("return document.getElementById('drawer').open")
     assert "#evidence" in focused(page)
@@ -478,6 +484,7 @@ def test_two_rows_picked_are_compared(usual: Path, page: Page) -> None:
     picked = page.do("return [...document.querySelectorAll('tr.picked')].map(r => r.id.slice(2))")
     page.driver.get(page.do("return document.getElementById('compare').href"))
     assert set(page.do("return ['a', 'b'].map(i => document.getElementById(i).value)")) == set(picked)
+    assert {"Harness", "Device", "Software"} <= set(page.texts("#compared tbody th"))
 
 
 def test_every_pair_says_its_difference_and_whether_it_can_be_told(usual: Path, page: Page) -> None:

@@ -226,9 +226,13 @@
       term.textContent = plain(head); text.textContent = plain(row.cells[at]);
       list.appendChild(term); list.appendChild(text);
     });
-    ["Entry", "Measure again"].forEach(function (name, at) {
+    var id = row.id.slice(2), records = document.createElement("a");
+    list.appendChild($("making-" + (row.getAttribute("data-m") || 0)).content.cloneNode(true));
+    records.href = drawer.getAttribute("data-records") + id + ".records.gz"; records.textContent = id + ".records.gz";
+    [["Entry", id], ["Measure again", "harness leaderboard reproduce " + id], ["Records", "SHA-256 " + row.getAttribute("data-h") + "\u2026"]].forEach(function (line) {
       var term = document.createElement("dt"), text = document.createElement("dd"), code = document.createElement("code");
-      term.textContent = name; code.textContent = (at ? "harness leaderboard reproduce " : "") + row.id.slice(2);
+      term.textContent = line[0]; code.textContent = line[1];
+      if (line[0] === "Records") { text.appendChild(records); text.appendChild(document.createTextNode(", ")); }
       text.appendChild(code); list.appendChild(term); list.appendChild(text);
     });
     $("drawer-title").textContent = row.cells[1].querySelector("a").textContent;

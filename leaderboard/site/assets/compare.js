@@ -89,6 +89,7 @@
       var mine = name in a.settings ? a.settings[name] : "\u2013", theirs = name in b.settings ? b.settings[name] : "\u2013";
       if (mine !== theirs) row(body, name, mine, theirs, String, null, "setting");
     });
+    board.makings[a.making].forEach(function (line, at) { row(body, line[0], line[1], board.makings[b.making][at][1], String); });
     table.appendChild(body);
     var links = element("p");
     [a, b].forEach(function (entry, at) { var link = element("a", entry.name); link.href = entry.address; if (at) links.appendChild(document.createTextNode(", ")); links.appendChild(link); });
