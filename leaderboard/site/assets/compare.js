@@ -32,11 +32,11 @@
     if (interval[0] <= 0 && interval[1] >= 0) return "not separable";
     return (interval[1] < 0) === lower ? "better" : "worse";
   }
-  function row(body, name, one, other, form, interval, words) {
+  function row(body, name, one, other, form, interval, words, kind) {
     var tr = element("tr"), th = element("th", name), number = typeof one === "number" && typeof other === "number";
     th.scope = "row";
     tr.appendChild(th);
-    [form(one), form(other), number ? form(one - other) + (interval ? " [" + form(interval[0]) + ", " + form(interval[1]) + "]" : "") : "\u2013", words || ""].forEach(function (text, at) { var td = element("td", text); if (at < 3) td.className = "n"; tr.appendChild(td); });
+    [form(one), form(other), number ? form(one - other) + (interval ? " [" + form(interval[0]) + ", " + form(interval[1]) + "]" : "") : "\u2013", words || ""].forEach(function (text, at) { var td = element("td", text); if (at < 3) td.className = kind || "n"; tr.appendChild(td); });
     body.appendChild(tr);
   }
   function drawn(tag, attributes) { var made = document.createElementNS("http://www.w3.org/2000/svg", tag); Object.keys(attributes).forEach(function (name) { made.setAttribute(name, attributes[name]); }); return made; }
@@ -89,7 +89,7 @@
       var mine = name in a.settings ? a.settings[name] : "\u2013", theirs = name in b.settings ? b.settings[name] : "\u2013";
       if (mine !== theirs) row(body, name, mine, theirs, String, null, "setting");
     });
-    board.makings[a.making].forEach(function (line, at) { row(body, line[0], line[1], board.makings[b.making][at][1], String); });
+    board.makings[a.making].forEach(function (line, at) { row(body, line[0], line[1], board.makings[b.making][at][1], String, null, "", "long"); });
     table.appendChild(body);
     var links = element("p");
     [a, b].forEach(function (entry, at) { var link = element("a", entry.name); link.href = entry.address; if (at) links.appendChild(document.createTextNode(", ")); links.appendChild(link); });
