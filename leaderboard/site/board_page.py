@@ -270,8 +270,8 @@ def _source(stamp: Provenance) -> str:
 
 
 def _counted(texts: Iterable[str]) -> str:
-    counts = Counter(texts)
-    return "; ".join(text if len(counts) == 1 else f"{text} ({_plural(n, 'cell')})" for text, n in sorted(counts.items()))
+    counts = sorted(Counter(texts).items())
+    return "; ".join(text if len(counts) == 1 else f"{text} ({_plural(n, 'cell')})" for text, n in counts)
 
 
 def _plural(count: int, noun: str) -> str:
