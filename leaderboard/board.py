@@ -25,6 +25,7 @@ FAMILIES: tuple[Family, ...] = ("relearn", "finetune", "edit", "activation", "em
 
 ACCESS = ("none", "text", "logits", "grey", "activations", "weights")
 """From the least to the most that an attacker may do to a model."""
+UNTOUCHED = "left as it was"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Stop:
         gap: K on dev items less K on test items at the selected stop: what the choice among stops made up.
         normalised: K', the share of what the attack leaves of the original model; None if that was not attacked.
         control: The never-learned model at the same stop, None if it was not attacked.
+        untouched: Whether that stop is the model before the attack: no other was worth what it cost in utility.
     """
 
     measurement: Measurement
@@ -70,6 +72,12 @@ class Stop:
     gap: float | None
     normalised: float | None
     control: Measurement | None
+    untouched: bool = False
+
+    @property
+    def series(self) -> str:
+        """Which run of the attack it is on, in words."""
+        return UNTOUCHED if self.untouched else self.measurement.point.series
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.record import Measurement, Prompts, Record
+from harness.record import Family, Measurement, Prompts, Record
 from leaderboard.board import Stop
-from leaderboard.knowledge import Ruler, number_of, select
+from leaderboard.knowledge import UTILITY_LOSS_ALLOWED, Ruler, number_of, select
 from leaderboard.labels import key_of
 
 DRIFT_ALLOWED = 0.02
 """Of a headline score: the way through an attack must not change what an untouched model scores."""
+ASKED: frozenset[Family] = frozenset({"embedding", "prompt"})
+"""What is put before one question is left out of the others, so it costs the model no utility."""
+TRAINS: frozenset[Family] = frozenset({"relearn", "finetune"})
 Twins = Mapping[tuple[str, int], Record]
 """A control's records by attack and seed."""
 
@@ -26,12 +29,21 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
         controls: The never-learned model under attack.
         originals: The original model under attack.
     """
-    selected = select(record.measurements, before, ruler)
+
+    def chosen(allowed: float) -> Measurement | None:
+        free = record.attack.family in ASKED
+        return select(record.measurements, before, ruler, allowed=math.inf if free else allowed)
+
+    selected = chosen(UTILITY_LOSS_ALLOWED)
     if selected is None:
         return None
-    strict, loose, unbounded = (select(record.measurements, before, ruler, allowed=a) for a in (0.05, 0.20, math.inf))
+    strict, loose, unbounded = (chosen(allowed) for allowed in (0.05, 0.20, math.inf))
     dev = ruler.knowledge(selected, "dev") if ruler.scale.selection_split == "dev" else None
-    original = _twin(record, selected, ruler, originals)
+    untouched = selected is before
+    original, control = (
+        _unattacked(record, twins) if untouched else _twin(record, selected, ruler, twins)
+        for twins in (originals, controls)
+    )
     normalised = ruler.normalised(selected, original) if original else None
     k = number_of(ruler.knowledge(selected))
     return Stop(
@@ -42,7 +54,8 @@ def stop_of(record: Record, before: Measurement | None, ruler: Ruler, controls: 
         loose=number_of(ruler.knowledge(loose or selected)),
         gap=None if dev is None else float(dev) - k,
         normalised=None if normalised is None else float(normalised),
-        control=_twin(record, selected, ruler, controls),
+        control=control,
+        untouched=untouched,
     )
 
 
@@ -55,9 +68,9 @@ def drifted(records: Sequence[Record], before: Mapping[int, Measurement]) -> tup
     """Attacks that scored the untouched model otherwise than it was scored before attack, in words (canary, B.5)."""
     found: dict[str, float] = {}
     for record in records:
-        for m in record.measurements:
+        for number, m in enumerate(record.measurements):
             start = before.get(record.cell.seed)
-            if start and m.fingerprint == start.fingerprint and m.point.prompts == Prompts():
+            if start and (m.fingerprint == start.fingerprint or _step_0(record, number)) and _asked_plainly(m):
                 names = [name for name, score in m.scores.items() if score.headline and name in start.scores]
                 apart = max((abs(m.scores[n].value - start.scores[n].value) for n in names), default=0.0)
                 found[record.cell.attack.name] = max(found.get(record.cell.attack.name, 0.0), apart)
@@ -72,6 +85,26 @@ def series_of(records: Sequence[Record]) -> dict[str, frozenset[str]]:
         if record.measurements:
             found.setdefault(key_of(record.cell.attack), set()).update(m.point.series for m in record.measurements)
     return {key: frozenset(series) for key, series in found.items()}
+
+
+def _asked_plainly(measurement: Measurement) -> bool:
+    return measurement.point.prompts == Prompts()
+
+
+def _step_0(record: Record, number: int) -> bool:
+    """Whether a training attack scored the model there before any update.
+
+    Its weights may have changed on the way, by rounding or by merging, and that is the drift to be seen.
+    """
+    point = record.measurements[number].point
+    return number == 0 and record.attack.family in TRAINS and not point.budget and not point.readings
+
+
+def _unattacked(record: Record, others: Twins) -> Measurement | None:
+    """A control before any attack, where the attacker leaves the model as it is."""
+    found = {seed: other for (_, seed), other in sorted(others.items()) if other.attack.family == "none"}
+    other = found.get(record.cell.seed) or next(iter(found.values()), None)
+    return other.measurements[0] if other else None
 
 
 def _twin(record: Record, selected: Measurement, ruler: Ruler, others: Twins) -> Measurement | None:

@@ -177,6 +177,6 @@ def _short(rank: Rank) -> str:
 
 def _stop(outcome: Outcome) -> str:
     """Where the attack was at its selected stop; of several seeds, where it left most."""
-    point = max(outcome.stops.values(), key=lambda stop: stop.k).measurement.point
-    tokens = f"{spelling.number(point.budget, 0)} tokens" if point.budget else ""
-    return ", ".join(part for part in (point.series, tokens) if part)
+    stop = max(outcome.stops.values(), key=lambda stop: stop.k)
+    budget = stop.measurement.point.budget
+    return ", ".join(part for part in (stop.series, f"{spelling.number(budget, 0)} tokens" if budget else "") if part)

@@ -17,7 +17,7 @@ RENEW = "RENEW_GOLDEN=1 python -m pytest tests/leaderboard/test_golden.py"
 
 
 def test_the_page_of_a_small_board_is_the_golden_one(tmp_path: Path) -> None:
-    curve = [stop(0.1, budget=0), stop(0.2, budget=100), stop(0.6, 0.95, budget=1_000)]
+    curve = [stop(0.1, 0.96, budget=0), stop(0.2, budget=100), stop(0.6, 0.95, budget=1_000)]
     taught = [stop(0.0, budget=0), stop(0.0, budget=100), stop(0.1, budget=1_000)]
     attacked = record(stops=curve, attack="relearn", family="relearn")
     records = [*controls({"relearn": ("relearn", taught)}), record(stops=[stop(0.1, 0.96)]), attacked]

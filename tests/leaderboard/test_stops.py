@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from synthetic import controls, record, stop
 
-from harness.record import Point, Record
+from harness.record import Family, Point, Record
 from leaderboard.board import Outcome
 from leaderboard.derive import boards_of
 from leaderboard.savings import savings_of
@@ -42,6 +42,35 @@ def test_an_attack_that_scores_the_untouched_model_otherwise_is_named() -> None:
     made = [*controls(), record("m", [untouched]), record("m", [again, stop(0.7)], **ATTACK)]
     (row,) = (row for row in boards_of(made)[0].rows if row.label.name == "m")
     assert row.remarks == ("relearn scores the untouched model 5.0 points apart",)
+
+
+def test_a_training_attack_that_changed_the_weights_before_its_first_update_is_named() -> None:
+    again = stop(0.15)
+    assert again.fingerprint != stop(0.1).fingerprint
+    made = [*controls(), record("m", [stop(0.1)]), record("m", [again, stop(0.7)], **ATTACK)]
+    (row,) = (row for row in boards_of(made)[0].rows if row.label.name == "m")
+    assert row.remarks == ("relearn scores the untouched model 5.0 points apart",)
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_an_attack_is_judged_alike_whether_or_not_it_scored_the_untouched_model(starts: bool) -> None:
+    dear = stop(0.7, 0.8, budget=9)  # J = .7 - 10 (.2 - .1) = -.3, less than that of the model as it is
+    found = outcome(record("m", [*([stop(0.1)] if starts else []), dear], **ATTACK))
+    assert (found.k, found.unbounded) == pytest.approx((0.1, 0.7))
+    assert [one.series for one in found.stops.values()] == ["left as it was"]
+
+
+@pytest.mark.parametrize(("family", "left"), [("prompt", 0.7), ("embedding", 0.7), ("activation", 0.1)])
+def test_what_is_put_before_a_question_costs_the_others_nothing(family: Family, left: float) -> None:
+    found = outcome(record("m", [stop(0.7, 0.5, budget=9)], attack="asked", family=family))
+    assert found.k == pytest.approx(left)
+
+
+def test_a_model_left_as_it_was_stands_beside_the_controls_as_they_were() -> None:
+    dear, taught = stop(0.7, 0.5, budget=9), stop(0.6, 0.5, budget=9)
+    found = outcome(record("m", [dear], **ATTACK), record("never", [taught], role="reference", **ATTACK))
+    assert found.excess == pytest.approx(0.0)
+    assert found.unbounded == pytest.approx(0.7)
 
 
 def test_the_same_attack_on_the_original_is_the_unit_of_k_prime() -> None:
