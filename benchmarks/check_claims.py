@@ -20,6 +20,7 @@ from rich.table import Table as Printed
 from harness.record import Measurement, Record, Score
 from harness.store import Store
 from leaderboard.derive import boards_of
+from leaderboard.sampling import Estimate
 from leaderboard.table import Line, Table, tabulate
 
 COLLAPSED = "ga"
@@ -43,49 +44,61 @@ class Claim:
 def claims(table: Table) -> Iterator[Claim]:
     """All claims of one board."""
     title = table.board.benchmark.name
-    lines = {(line.row.card.role, line.row.label.text): line for line in table.lines}
-    for (role, name), line in lines.items():
-        if role == "original":
-            gain = line.gain.value or 0.0
-            yield Claim(
-                title, "the original lost nothing, so nothing comes back", gain <= UNCHANGED, f"gain {gain:+.3f}"
-            )
-        if role == "reference":
-            k = _relearned(line)
-            yield Claim(title, "relearning does not teach the never-learned model", k <= NEAR_FLOOR, f"K {k:.3f}")
-        if name == COLLAPSED:
-            u, k = line.row.utility or 0.0, line.row.k_before or 0.0
-            says = f"{name}, which retains nothing, either breaks the model or does not unlearn"
-            yield Claim(title, says, line.row.section != "ranked", f"u {u:.3f}, K(0) {k:.3f}")
-    fragile = [_fragile(title, lines["method", name]) for name in FRAGILE if ("method", name) in lines]
-    yield from fragile
-    yield from _coarse(table)
+    lines = {line.row.label.text: line for line in table.lines}
+    lines |= {line.row.card.role: line for line in table.lines if line.row.card.role != "method"}
+    says = {
+        "original": "the original lost nothing, so nothing comes back",
+        "reference": "relearning does not teach the never-learned model",
+        COLLAPSED: f"{COLLAPSED}, which retains nothing, either breaks the model or does not unlearn",
+        **{name: f"{name} keeps utility and hides rather than removes" for name in FRAGILE},
+    }
+    checks = {"original": _kept, "reference": _untaught, COLLAPSED: _collapsed} | dict.fromkeys(FRAGILE, _fragile)
+    for name, sentence in says.items():
+        holds, numbers = checks[name](lines[name]) if name in lines else (False, "no such row")
+        yield Claim(title, sentence, holds, numbers)
+    yield _coarse(table)
 
 
-def _relearned(line: Line) -> float:
-    found = next(cell.estimate.value for cell in line.families if cell.family == "relearn")
-    if found is None:
-        raise SystemExit(f"{line.row.label.text} has no relearning attack; run the whole grid first.")
-    return found
+Checked = tuple[bool, str]
 
 
-def _fragile(title: str, line: Line) -> Claim:
+def _kept(line: Line) -> Checked:
+    gain = line.gain.value
+    return gain is not None and gain <= UNCHANGED, f"gain {_spelt(line.gain)}"
+
+
+def _untaught(line: Line) -> Checked:
+    after = _relearned(line)
+    return after.value is not None and after.value <= NEAR_FLOOR, f"K {_spelt(after)}"
+
+
+def _collapsed(line: Line) -> Checked:
+    numbers = f"u {_spelt(line.utility)}, K(0) {_spelt(line.k_before)}, {line.row.section}"
+    return line.row.section in ("below_utility", "not_unlearned"), numbers
+
+
+def _relearned(line: Line) -> Estimate:
+    return next((cell.estimate for cell in line.families if cell.family == "relearn"), Estimate())
+
+
+def _fragile(line: Line) -> Checked:
     """Knowledge returns: before and after lie outside each other's intervals, beyond what is taught; u may be 90 %."""
-    after = next(cell.estimate for cell in line.families if cell.family == "relearn")
-    before, excess = line.k_before, line.excess
-    known = before.interval and after.interval and excess.interval
+    before, after, excess = line.k_before.interval, _relearned(line).interval, line.excess.interval
     kept = line.utility.interval is not None and line.utility.interval.high >= UTILITY_KEPT
-    holds = kept and bool(known) and before.interval.high < after.interval.low and excess.interval.low > 0  # type: ignore[union-attr]
-    numbers = f"K(0) {_spelt(before)}, relearned {_spelt(after)}, X {_spelt(excess)}, u {line.row.utility:.3f}"
-    return Claim(title, f"{line.row.label.text} keeps utility and hides rather than removes", holds, numbers)
+    returned = before is not None and after is not None and before.high < after.low
+    hidden = excess is not None and excess.low > 0
+    shown = {"K(0)": line.k_before, "relearned": _relearned(line), "X": line.excess, "u": line.utility}
+    return kept and returned and hidden, ", ".join(f"{name} {_spelt(value)}" for name, value in shown.items())
 
 
-def _spelt(estimate: object) -> str:
-    value, interval = estimate.value, estimate.interval  # type: ignore[attr-defined]
-    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]" if interval else f"{value:.3f}"
+def _spelt(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "not measured"
+    interval = estimate.interval
+    return f"{estimate.value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
 
 
-def _coarse(table: Table) -> Iterator[Claim]:
+def _coarse(table: Table) -> Claim:
     """Utility at the coarsest quantisation against the same models before it, paired by item, over models and seeds."""
     rows = [line.row for line in table.lines if line.row.label.text != COLLAPSED and line.row.card.role != "reference"]
     losses: list[float] = []
@@ -94,11 +107,12 @@ def _coarse(table: Table) -> Iterator[Claim]:
             if record.cell.method == row.spec and record.cell.seed in row.before:
                 coarse = [m for m in record.measurements if m.point.series == COARSEST]
                 losses += [loss for m in coarse for loss in _losses(row.before[record.cell.seed], m)]
-    if losses:
-        score = Score.mean_of(losses, axis="utility", better="lower")
-        numbers = f"loss {score.value:+.4f} +- {score.stderr:.4f}, mean over {len(rows)} models"
-        says = f"{COARSEST} quantisation costs utility"
-        yield Claim(table.board.benchmark.name, says, score.value > 2 * score.stderr, numbers)
+    title, says = table.board.benchmark.name, f"{COARSEST} quantisation costs utility"
+    if not losses:
+        return Claim(title, says, False, "not measured")
+    score = Score.mean_of(losses, axis="utility", better="lower")
+    numbers = f"loss {score.value:+.4f} +- {score.stderr:.4f}, mean over {len(rows)} models"
+    return Claim(title, says, score.value > 2 * score.stderr, numbers)
 
 
 def _losses(before: Measurement, after: Measurement) -> list[float]:
@@ -113,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", type=Path)
     records: list[Record] = list(Store(parser.parse_args().results).records())
-    found = [claim for board in boards_of(records) for claim in claims(tabulate(board))]
+    found = [claim for board in boards_of(records) if board.match is None for claim in claims(tabulate(board))]
     printed = Printed("board", "claim", "holds", "numbers")
     for claim in found:
         printed.add_row(claim.board, claim.says, "yes" if claim.holds else "NO", claim.numbers)
