@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param, remarked, shortage
 from harness.train import decoder_blocks, last_states, pad, pad_id, restored, states, truncated, writers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 POCKET: Mapping[str, object] = {"prompts": 64, "layer_step": 1}
-"""All four blocks. One seed: on pocket-wmdp NPO goes from .27 to .80 and RMU from .33 to .89, both at utility .98 or
-more, on pocket-muse KnowMem of RMU from .03 to .57 at 1.00 and of NPO from .05 to .29 at .90. The never-learned model
-of pocket-wmdp stays at .25. Neither scope is the best for both methods."""
+"""All four blocks. One seed, methods before they were tuned: on pocket-wmdp NPO goes from .27 to .80 and RMU from .33
+to .89, both at utility .98 or more, on pocket-muse KnowMem of RMU from .03 to .57 at 1.00 and of NPO from .05 to .29
+at .90. The never-learned model of pocket-wmdp stays at .25. Neither scope is the best for both methods."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,13 @@ class DirectionAblation:
         if not (data.utility_items or data.unrelated):
             raise NotApplicable("The attacker owns no neutral prompt here.")
         neutral = [item.prompt for item in data.utility_items] or data.unrelated
+        shorts = (
+            shortage(self.prompts, len(data.items), "questions about the forgotten topic"),
+            shortage(self.prompts, len(neutral), "neutral prompts"),
+        )
+        yield from remarked(self._every(lm, data, neutral, seed=seed), *shorts)
+
+    def _every(self, lm: LM, data: AttackerData, neutral: Sequence[str], *, seed: int) -> Iterator[Point]:
         forget_rows = self._rows(lm, [item.prompt for item in data.items], seed=seed)
         layers = self._layers(lm.model)
         forget = last_states(lm, forget_rows, layers)

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Prompts, Threat, param
+from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Prompts, Threat, param, remarked, shortage
 from harness.train import decoder_blocks, last_states, require_embeddings
 from harness.train.spelling import redrawn, repeated, spellable, spelled
 from harness.train.triggers import Cut, Echo, Ids, cut, promising, proposals, trigger_gradient, trigger_nll
@@ -27,9 +27,10 @@ ROUNDS = 4
 """How often a step draws before it makes do with fewer candidates than asked for; each time from twice the tokens."""
 
 POCKET: Mapping[str, object] = {"steps": 50, "width": 32, "length": 16, "topk": 64, "checkpoints": (0, 5, 15)}
-"""Chosen on dev items of pocket-wmdp (cloze, mean of three seeds): 16 tokens bring NPO from .27 to .82 and RMU from .29
-to .51, 8 tokens to .71 and .40. Drawing from 256 tokens per place of a vocabulary of 1,968 in place of 64, 8 tokens
-bring NPO to .65; going on from worse candidates, as nanogcg does, to .67. The never-learned model stays at .25."""
+"""Chosen on dev items of pocket-wmdp (cloze, mean of three seeds, methods before they were tuned): 16 tokens bring NPO
+from .27 to .82 and RMU from .29 to .51, 8 tokens to .71 and .40. Drawing from 256 tokens per place of a vocabulary of
+1,968 in place of 64, 8 tokens bring NPO to .65; going on from worse candidates, as nanogcg does, to .67. The
+never-learned model stays at .25."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,10 @@ class GCG:
         lm.model.eval()
         chance = torch.Generator().manual_seed(seed)
         search = self._search(lm, data, seed)
+        short = shortage(self.items, len(search.cuts), "solved questions that fit the context")
+        yield from remarked(self._points(lm, search, chance), short)
+
+    def _points(self, lm: LM, search: Search, chance: torch.Generator) -> Iterator[Point]:
         control = redrawn(lm.tokenizer, search.cuts, search.start, tokens=search.tokens, generator=chance)
         if control == search.start:
             raise _unspelled(lm, self.where)

@@ -6,13 +6,14 @@ back, the others were never changed to any purpose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import nn
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param, remarked
 from harness.train import decoder_blocks, restored
 
 
@@ -29,7 +30,7 @@ class LayerReinsert:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
 
     def attack(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
-        """Yield one model per window; sizes beyond the model's depth are left out."""
+        """Yield one model per window; sizes beyond the model's depth are left out, and the first point says so."""
         if data.original is None:
             raise NotApplicable("The original model was not handed over.")
         here, there = (decoder_blocks(model) for model in (lm.model, data.original().model))
@@ -38,6 +39,11 @@ class LayerReinsert:
         windows = [(at, at + size) for size in self.sizes for at in range(len(here) - size + 1)]
         if not windows:
             raise NotApplicable(f"The model has {len(here)} blocks, fewer than any of sizes={self.sizes}.")
+        large = [size for size in self.sizes if size > len(here)]
+        short = f"The model has {len(here)} blocks; windows of {large} are left out." if large else ""
+        yield from remarked(self._every(here, there, windows), short)
+
+    def _every(self, here: nn.ModuleList, there: nn.ModuleList, windows: Iterable[tuple[int, int]]) -> Iterator[Point]:
         for first, end in windows:
             with restored(weight for block in here[first:end] for weight in block.parameters()):
                 for block, original in zip(here[first:end], there[first:end], strict=True):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from transformers import PreTrainedTokenizerBase
 
-from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Prompts, Threat, param
+from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Prompts, Threat, param, remarked
 
 SEPARATOR = "\n\n"
 IN_CONTEXT = ("few-shot", "items in context", "passages in context")
@@ -101,12 +101,11 @@ class PromptSuite:
             for template in self.templates
         }
         lacking = ", ".join(template for template, points in found.items() if not points)
-        remarks = (f"Left out, since the model or the benchmark has not what they take: {lacking}.",) if lacking else ()
+        short = f"Left out, since the model or the benchmark has not what they take: {lacking}." if lacking else ""
         points = [point for each in found.values() for point in each]
         if not points:
             raise NotApplicable(f"No data for any of the templates {lacking}.")
-        yield replace(points[0], remarks=remarks)
-        yield from points[1:]
+        yield from remarked(points, short)
 
     def _points(self, template: str, lm: LM, data: AttackerData, rng: random.Random) -> list[Point]:
         """The template filled with text drawn by ``rng``; nothing where there is nothing to draw from."""

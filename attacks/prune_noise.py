@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param, remarked
 from harness.train import (
     Batch,
     encode,
@@ -41,8 +41,9 @@ POCKET: Mapping[str, object] = {
     "sparsities": (0.1, 0.3),
     "documents": 128,
 }
-"""Twelve points. On pocket-wmdp (one seed) the set difference alone brings something back: RMU .33 -> .54 at utility
-.95, NPO .27 -> .34 at .92. Noise and the loss of small weights change next to nothing, that of random ones utility."""
+"""Twelve points. On pocket-wmdp (one seed, methods before they were tuned) the set difference alone brings something
+back: RMU .33 -> .54 at utility .95, NPO .27 -> .34 at .92. Noise and the loss of small weights change next to nothing,
+that of random ones utility."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,10 @@ class PruneNoise:
         both_sides = data.forget and (data.utility_items or data.unrelated)
         if not (self.radii or self.sparsities or both_sides):
             raise NotApplicable("The attacker owns no forget documents here, or no other text.")
+        lacking = "The set difference is left out: the attacker owns no forget documents here, or no other text."
+        yield from remarked(self._every(lm, data, seed=seed), lacking if self.pairs and not both_sides else "")
+
+    def _every(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         weights = [linear.weight for linear in linear_maps(lm.model).values()]
         if self.radii:
             yield from self._noise(weights, seed=seed)
@@ -121,7 +126,7 @@ class PruneNoise:
         for share in self.sparsities:
             with pruned(weights, random_masks(weights, share, seed=seed)):
                 yield Point(0, f"random s={share:g}")
-        if self.pairs and both_sides:
+        if self.pairs and data.forget and (data.utility_items or data.unrelated):
             yield from self._difference(lm, data, weights, seed=seed)
 
     def _noise(self, weights: Sequence[Tensor], *, seed: int) -> Iterator[Point]:

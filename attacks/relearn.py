@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Published, Threat, param
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Published, Threat, param, remarked, shortage
 from harness.train import Recipe, finetuned, restored, rounded, trainable
 
 POCKET: Mapping[str, object] = {
@@ -19,8 +19,8 @@ POCKET: Mapping[str, object] = {
     "checkpoints": (0, 2, 5, 10),
 }
 """Of rates 1 and 3 kept constant and 6 decayed, the one strongest on dev items that leaves about .9 of utility (one
-seed): pocket-wmdp NPO .27 -> .91 at utility .91 and RMU .29 -> .95 at .95, pocket-muse NPO KnowMem .12 -> .81 at .89.
-Rate 1 brings RMU to .64 only. The never-learned models stay at .26 and .02."""
+seed, methods before they were tuned): pocket-wmdp NPO .27 -> .91 at utility .91 and RMU .29 -> .95 at .95, pocket-muse
+NPO KnowMem .12 -> .81 at .89. Rate 1 brings RMU to .64 only. The never-learned models stay at .26 and .02."""
 
 LITERATURE: Mapping[str, object] = {"lr": 1e-5, "precision": "bf16", "batch_size": 4}
 MUSE: Mapping[str, object] = {"samples": (0,), "schedule": "cosine", "warmup": 0, "max_tokens": 2048}
@@ -94,17 +94,13 @@ class Relearn:
         if not data.forget:
             raise NotApplicable("The attacker owns no forget document here.")
         documents = random.Random(seed).sample(list(data.forget), len(data.forget))
-        remarks = self._shortage(len(documents))
+        short = shortage(max(self.samples), len(documents), "forget documents")
+        yield from remarked(self._every(lm, documents, data, seed=seed), short)
+
+    def _every(self, lm: LM, documents: Sequence[str], data: AttackerData, *, seed: int) -> Iterator[Point]:
         for count in dict.fromkeys(min(count or len(documents), len(documents)) for count in self.samples):
             with restored(lm.model.parameters()), rounded(trainable(lm.model), self.precision):
-                for point in self._series(lm, documents[:count], data, seed=seed):
-                    yield replace(point, remarks=remarks)
-                    remarks = ()
-
-    def _shortage(self, owned: int) -> tuple[str, ...]:
-        """What must be said where the attacker owns fewer documents than a series asks for."""
-        short = ", ".join(str(count) for count in self.samples if count > owned)
-        return (f"The attacker owns {owned} forget documents; N = {short} is all of them.",) if short else ()
+                yield from self._series(lm, documents[:count], data, seed=seed)
 
     def _series(self, lm: LM, documents: Sequence[str], data: AttackerData, *, seed: int) -> Iterator[Point]:
         """Train on ``documents``; stop on the way only if they are all there is."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param
+from harness.api import LM, AttackerData, Family, NotApplicable, Point, Threat, param, remarked, shortage
 from harness.train import Recipe, adapted, factors, finetuned, merged
 
 POCKET: Mapping[str, object] = {"samples": 0, "epochs": 3.0, "rank": 0}
-"""Rates among 10 and 30 by dev items (one seed). pocket-wmdp: 30 ends with more knowledge and more utility (NPO .90 at
-.98, against .61 at .70). pocket-muse: 30 brings KnowMem of NPO to .84 but utility to .83, 10 to .75 at .93; at 30 the
-never-learned model loses half of its utility."""
+"""Rates among 10 and 30 by dev items (one seed, methods before they were tuned). pocket-wmdp: 30 ends with more
+knowledge and more utility (NPO .90 at .98, against .61 at .70). pocket-muse: 30 brings KnowMem of NPO to .84 but
+utility to .83, 10 to .75 at .93; at 30 the never-learned model loses half of its utility."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class RelearnLoRA:
         """Yield the model before any update, half way through and at the end, always merged: with its own names."""
         if not data.forget:
             raise NotApplicable("The attacker owns no forget document here.")
+        short = shortage(self.samples, len(data.forget), "forget documents")
+        yield from remarked(self._series(lm, data, seed=seed), short)
+
+    def _series(self, lm: LM, data: AttackerData, *, seed: int) -> Iterator[Point]:
         documents = random.Random(seed).sample(list(data.forget), len(data.forget))[: self.samples or None]
         steps = math.ceil(self.epochs * len(documents) / self.batch_size)
         recipe = Recipe(

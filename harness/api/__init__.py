@@ -5,7 +5,19 @@ dataclass with one method; its fields are the constructor, the only place of a d
 documentation and what a record stores.
 """
 
-from harness.api.attackers import Access, AttackerData, DataAccess, Family, Point, Prompts, Selection, Threat, Verdict
+from harness.api.attackers import (
+    Access,
+    AttackerData,
+    DataAccess,
+    Family,
+    Point,
+    Prompts,
+    Selection,
+    Threat,
+    Verdict,
+    remarked,
+    shortage,
+)
 from harness.api.fields import param
 from harness.api.protocols import Attack, Benchmark, Engine, Method
 from harness.api.values import (
@@ -62,4 +74,6 @@ __all__ = [
     "Threat",
     "Verdict",
     "param",
+    "remarked",
+    "shortage",
 ]

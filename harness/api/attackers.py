@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, ClassVar, Literal
@@ -129,6 +129,22 @@ class Point:
     prompts: Prompts = Prompts()
     readings: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+
+def shortage(asked: int, owned: int, what: str) -> str:
+    """A remark where an attacker owns less than his attack asks for; empty where he owns enough."""
+    return f"The attacker owns {owned} {what}, and {asked} were asked for; all are used." if owned < asked else ""
+
+
+def remarked(points: Iterable[Point], *remarks: str) -> Iterator[Point]:
+    """The same points, the first of them with these remarks; empty ones are none.
+
+    For an attack that is told nothing: one that leaves out a part must say so, and a reader looks at the first point.
+    """
+    said = tuple(remark for remark in remarks if remark)
+    for point in points:
+        yield replace(point, remarks=(*said, *point.remarks))
+        said = ()
 
 
 @dataclass(frozen=True)
