@@ -85,11 +85,12 @@ class RTTShuffled(RTT):
     Its fields are RTT's, since it must differ in nothing else.
     """
 
+    version: ClassVar[int] = 3
     core: ClassVar[bool] = False
     threat: ClassVar[Threat] = Threat(access="weights", data="items", diagnostic=True)
 
     def lessons(self, items: list[Item], data: AttackerData, chance: random.Random) -> list[Item]:
-        """The questions with answers that were moved within each kind of question."""
+        """The questions with answers that were moved within each kind, where that has a wrong one."""
         return [moved for alike in kinds(items, data.forget) for moved in deranged(alike, chance)]
 
 
@@ -106,7 +107,16 @@ def kinds(items: Sequence[Item], texts: Sequence[str]) -> list[list[Item]]:
 
 
 def deranged(items: Sequence[Item], chance: random.Random) -> list[Item]:
-    """The same questions, each with the answer of another one, in a cycle of random order."""
-    order = chance.sample(range(len(items)), len(items))
-    answer_of = dict(zip(order, [*order[1:], *order[:1]], strict=True))
-    return [Item(item.prompt, items[answer_of[place]].answer) for place, item in enumerate(items)]
+    """The same questions, each with another one's answer that is not its own.
+
+    In an order that holds equal answers together, every question gets the answer that stands as many places on as the
+    most frequent one is frequent. Left out is who still gets his own, as where one answer is that of most questions.
+    """
+    alike: dict[str, list[Item]] = {}
+    for item in chance.sample(list(items), len(items)):
+        alike.setdefault(item.answer, []).append(item)
+    order = [item for group in alike.values() for item in group]
+    shift = max(map(len, alike.values()), default=0)
+    given = [*order[shift:], *order[:shift]]
+    wrong = {id(item): other.answer for item, other in zip(order, given, strict=True) if item.answer != other.answer}
+    return [Item(item.prompt, wrong[id(item)]) for item in items if id(item) in wrong]

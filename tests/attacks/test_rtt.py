@@ -44,6 +44,25 @@ def test_shuffled_answers_are_those_of_other_questions_each_once() -> None:
     assert all(new.answer != old.answer for new, old in zip(changed, items, strict=True))
 
 
+@pytest.mark.parametrize("answers", ["aabbc", "aabb", "abcabc", "ab", "aaabbbc"])
+def test_no_shuffled_answer_is_right_where_several_questions_have_the_same(answers: str) -> None:
+    items = [Item(f"q{number}", answer) for number, answer in enumerate(answers)]
+    for seed in range(20):
+        changed = deranged(items, random.Random(seed))
+        assert [item.prompt for item in changed] == [item.prompt for item in items]
+        assert sorted(item.answer for item in changed) == sorted(answers)
+        assert all(new.answer != old.answer for new, old in zip(changed, items, strict=True))
+
+
+def test_a_question_without_a_wrong_answer_is_left_out() -> None:
+    assert deranged([Item("q", "a")], random.Random(0)) == []
+    most = [Item(f"q{number}", answer) for number, answer in enumerate("aaab")]
+    right = {item.prompt: item.answer for item in most}
+    changed = deranged(most, random.Random(0))
+    assert [item.answer for item in changed].count("b") == 1
+    assert all(item.answer != right[item.prompt] for item in changed)
+
+
 def test_too_few_questions_are_said_to_be(tiny_lm: LM, attacker_data: AttackerData) -> None:
     few = dataclasses.replace(attacker_data, items=attacker_data.items[:3])
     with pytest.raises(NotApplicable, match="owns 3 solved questions; it takes 4 in 4 folds"):
