@@ -8,7 +8,7 @@ from harness.record import Measurement, Record
 from leaderboard.knowledge import Ruler
 from leaderboard.stops import drifted
 
-BROKEN = 0.80  # u below which silence says nothing
+BROKEN = 0.80  # u below which silence says nothing, be it before mending or after
 REPAIRED = "repaired"  # in the name of a series that mends a model first
 
 
@@ -40,7 +40,12 @@ def _broken(utility: float | None, records: Sequence[Record], ruler: Ruler) -> I
     if utility is None or utility >= BROKEN:
         return
     mended = [m for r in records for m in r.measurements if REPAIRED in m.point.series]
-    known = [float(k) for m in mended if (k := ruler.knowledge(m)) is not None]
-    yield (
-        f"broken; mended and attacked it shows K {100 * max(known):.0f} %" if known else "broken, and nothing mended it"
-    )
+    points = [(u, k) for m in mended if (u := ruler.utility(m)) is not None and (k := ruler.knowledge(m)) is not None]
+    working = [(float(k), float(u)) for u, k in points if u >= BROKEN]
+    if working:
+        k, u = max(working)
+        yield f"broken; mended (u {100 * u:.0f} %) and attacked it shows K {100 * k:.0f} %"
+    elif points:
+        yield f"broken; mending brought u to {100 * float(max(u for u, _ in points)):.0f} % only"
+    else:
+        yield "broken, and nothing mended it"

@@ -277,13 +277,17 @@ def test_matched_utility_keeps_the_gate_on_forgetting() -> None:
     assert [r.section for r in only.rows if r.label.name == "alpha"] == ["not_unlearned"]
 
 
-def test_a_broken_model_is_called_so_and_what_it_shows_when_mended_is_said() -> None:
-    wreck = record("wreck", [stop(0.0, 0.1)])
-    near = record(
-        "wreck", [stop(0.0, 0.1), stop(0.7, 0.9, series="repaired, then near")], attack="near", family="finetune"
-    )
-    (plain,) = boards_of([*controls(), wreck])
-    (mended,) = boards_of([*controls(), wreck, near])
-    said = [next(row for row in board.rows if row.label.name == "wreck").remarks for board in (plain, mended)]
-    assert "broken, and nothing mended it" in said[0]
-    assert "broken; mended and attacked it shows K 70 %" in said[1]
+@pytest.mark.parametrize(
+    ("stops", "said"),
+    [
+        ([], "broken, and nothing mended it"),
+        ([(0.9, 0.5), (0.3, 0.59)], "broken; mending brought u to 59 % only"),
+        ([(0.9, 0.7), (0.61, 0.85), (0.4, 0.95)], "broken; mended (u 85 %) and attacked it shows K 61 %"),
+    ],
+)
+def test_a_broken_model_is_called_so_and_what_it_shows_is_said_only_where_it_was_mended(
+    stops: list[tuple[float, float]], said: str
+) -> None:
+    near = [stop(0.0, 0.1), *(stop(k, u, series="repaired, then near") for k, u in stops)]
+    wreck = [record("wreck", [stop(0.0, 0.1)]), record("wreck", near, attack="near", family="finetune")]
+    assert said in row([*controls(), *wreck], "wreck").remarks
