@@ -133,7 +133,7 @@ def _note_faint(kept: Tensor, pushed: Tensor) -> None:
     """Log how short the retain branch is where that matters; both are squares."""
     ratio = float((kept / (pushed + 1e-38)).sqrt())
     if ratio < 1e-2:
-        _log.info(FAINT, ratio)
+        _log.warning(FAINT, ratio)
 
 
 def branches(
@@ -264,11 +264,11 @@ class StableUN(Paired):
         nominal = ask.nominal(1.0)
         size = self.rho if self.alpha is None else self.alpha
         factor, down = ascent(nominal, radius=size, scales=scales)
-        inner = (-(factor if self.inner == "unit" else size), down)
+        inner = [(-(factor if self.inner == "unit" else size), down)] if size else []
         with displaced(params) as place:
-            place(inner)
+            place(*inner)
             kept = ask.retain(self.retain_feedback)
-            pushed = total(self._feedbacks(params, ask.feedback, lambda *moves: place(inner, *moves), scales, memory))
+            pushed = total(self._feedbacks(params, ask.feedback, lambda *moves: place(*inner, *moves), scales, memory))
         forget, retain = branches(nominal, pushed, kept, split=self.split)
         return harmonised(forget, retain, project=self.project, scope=self.scope, scales=scales)
 
@@ -281,12 +281,12 @@ class StableUN(Paired):
         memory: Memory,
     ) -> Iterator[list[Tensor]]:
         """Each point's share of the forget feedback; ``place`` starts from the temporary point, where weights stand."""
-        for family in self.families:
-            points = self.draws if family == "gpn" else 1
-            for _ in range(points):
+        draws = {family: self.draws if family == "gpn" else 1 for family in self.families}
+        for number, family in enumerate(name for name in self.families for _ in range(draws[name])):
+            if number:
                 place()
-                place(self._move(params, forget, family, scales, memory))
-                yield forget(self.forget_feedback / (len(self.families) * points))
+            place(self._move(params, forget, family, scales, memory))
+            yield forget(self.forget_feedback / (len(self.families) * draws[family]))
 
     def _move(self, params: Vector, forget: Gradient, family: str, scales: Tensor | None, memory: Memory) -> Move:
         """From the temporary point to the one whose feedback is asked; the loss falls by forgetting, so up is back."""

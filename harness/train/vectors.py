@@ -147,7 +147,7 @@ def displaced(params: Vector) -> Iterator[Callable[..., None]]:
         torch._foreach_copy_(data, saved)
         for weight, vector in moves:
             torch._foreach_add_(data, [local(tensor) for tensor in vector], alpha=weight)
-        if rounds:
+        if rounds and moves:
             _log.info(VISIBLE, _moved(data, saved, params))
 
     try:

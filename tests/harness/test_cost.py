@@ -13,7 +13,7 @@ from torch import nn
 
 from harness.api import LM
 from harness.cost import Meter, decoder_layers
-from harness.train import perturbed
+from harness.train import displaced, perturbed
 
 IDS = torch.arange(12).reshape(2, 6)  # (B,T)
 
@@ -81,6 +81,13 @@ def test_a_perturbation_of_16_bit_weights_tells_how_many_it_moved(tiny_lm: LM, s
     with Meter(tiny_lm.model) as meter, perturbed([weight], [torch.full_like(weight, size)]):
         pass
     assert meter.cost().visible_share == share
+
+
+def test_weights_that_are_put_back_are_no_perturbation(tiny_lm: LM) -> None:
+    weight = torch.ones(8, dtype=torch.bfloat16)
+    with Meter(tiny_lm.model) as meter, displaced([weight]) as place:
+        place()
+    assert meter.cost().visible_share is None
 
 
 def test_a_forward_without_gradients_has_no_backward(tiny_lm: LM) -> None:
