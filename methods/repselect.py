@@ -137,11 +137,13 @@ def collapsed(matrix: Tensor, components: int, *, hard: bool) -> Tensor:
 
     Args:
         matrix: A gradient.
-        components: How many are damped (n), at most as many as have a singular value above 0.
+        components: How many are damped (n), at most as many as the matrix has ranks: to the size of a rounding error
+            the others would be damped away.
         hard: Remove instead of damp.
     """
     left, sizes, right = torch.linalg.svd(matrix.float() if matrix.dtype.itemsize < 4 else matrix, full_matrices=False)
-    top = sizes[: min(components, int((sizes > 0).sum()))]
+    rank = int((sizes > max(matrix.shape) * torch.finfo(sizes.dtype).eps * sizes[0]).sum())
+    top = sizes[: min(components, rank)]
     damped = torch.zeros_like(top) if hard else top[-1:].square() / top
     kept: Tensor = (left * torch.cat([damped, sizes[len(top) :]])) @ right
     return kept.to(matrix.dtype)

@@ -214,11 +214,11 @@ def _nearest(trials: list[FrozenTrial]) -> str:
     """Which trial came closest to the budget, in words."""
     near = closest(trials)
     if near is None:
-        return "every trial diverged"
+        return f"every trial failed, the first with: {trials[0].user_attrs['reason']}"
     fields = ", ".join(
         f"{field} = {f'{value:.4g}' if isinstance(value, float) else value}" for field, value in near.params.items()
     )
-    return f"trial {near.number + 1} came closest: {fields} kept {near.user_attrs['utility']:.2f}"
+    return f"trial {trials.index(near) + 1} came closest: {fields} kept {near.user_attrs['utility']:.2f}"
 
 
 def start_of(job: Job, preset: str) -> Any:  # noqa: ANN401 - any plugin

@@ -17,6 +17,7 @@ from pathlib import Path
 import dial
 import pytest
 import tiny
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from processes import ended, when
 
 from harness.api import Selection
@@ -27,7 +28,7 @@ from harness.lm import load_lm
 from harness.ruler import Ruler
 from harness.settings import setting_of
 from harness.tuning.jobs import jobs_of
-from harness.tuning.session import COLUMNS, Job, studied
+from harness.tuning.session import COLUMNS, Job, _nearest, studied
 from harness.tuning.study import Discipline
 from harness.tuning.trial import Bench
 
@@ -192,3 +193,18 @@ def test_workers_end_with_the_command_and_the_study_goes_on(place: Path, tmp_pat
     size = journal.stat().st_size
     time.sleep(1)
     assert journal.stat().st_size == size
+
+
+def trial(number: int, state: TrialState, **seen: object) -> FrozenTrial:
+    made = create_trial(state=state, value=0.5 if state == TrialState.COMPLETE else None, user_attrs=dict(seen))
+    made.number = number
+    return made
+
+
+def test_trials_are_counted_without_those_that_a_killed_process_left() -> None:
+    trials = [trial(0, TrialState.FAIL, reason="lr is odd"), trial(4, TrialState.COMPLETE, utility=0.4)]
+    assert _nearest(trials).startswith("trial 2 came closest")
+
+
+def test_of_trials_that_all_failed_the_first_reason_is_told() -> None:
+    assert _nearest([trial(0, TrialState.FAIL, reason="no room")]) == "every trial failed, the first with: no room"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from benchmarks.method_costs import THEORY
 from harness.api import LM, Corpora
 from tests.methods.catalogue import FORMULAS, installed
 from tests.methods.formula import first_gradient, flat_unit
@@ -22,6 +23,12 @@ def test_the_first_update_follows_the_published_formula(name: str, tiny_lm: Call
 def test_every_method_that_wears_the_badge_has_earned_it() -> None:
     worn = {name for name, cls in installed().items() if getattr(cls, "fidelity", "") == "formula-checked"}
     assert worn <= FORMULAS.keys()
+    assert {name for name in worn if type(FORMULAS[name].method) is not installed()[name]} == set()
+
+
+def test_every_method_that_unlearns_has_its_theoretical_cost() -> None:
+    unlearning = {name for name, cls in installed().items() if getattr(cls, "role", "method") == "method"}
+    assert set(THEORY) == unlearning
 
 
 def test_every_method_that_unlearns_wears_a_badge() -> None:

@@ -467,6 +467,12 @@ def test_one_component_is_left_as_it_is_when_damped_softly() -> None:
     torch.testing.assert_close(collapsed(matrix, 1, hard=False), matrix)
 
 
+def test_directions_of_rounding_error_are_no_components() -> None:
+    matrix = random(64, 4).float() @ random(4, 48).float()
+    torch.testing.assert_close(collapsed(matrix, 16, hard=False), collapsed(matrix, 4, hard=False))
+    assert collapsed(matrix, 16, hard=False).norm() > 0.1 * matrix.norm()
+
+
 def test_a_collapse_of_nothing_is_nothing() -> None:
     assert not collapsed(torch.zeros(3, 2), 2, hard=False).any()
 
