@@ -32,7 +32,7 @@ class WMDPBio:
     """WMDP-Bio: biosecurity; the robust and cloze variants are the headline."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
+    offers: ClassVar[tuple[str, ...]] = ("auxiliary", "personas")
 
     model: str = param("", MODEL, runtime=True)
     reference_model: str = param("", REFERENCE, runtime=True)
@@ -96,7 +96,7 @@ class WMDPCyber:
     """WMDP-Cyber: cybersecurity; questions by letter, against the floor of surface shortcuts."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
+    offers: ClassVar[tuple[str, ...]] = ("auxiliary", "personas")
 
     model: str = param("", MODEL, runtime=True)
     reference_model: str = param("", REFERENCE, runtime=True)
@@ -160,7 +160,7 @@ class WMDPChem:
     """WMDP-Chem: chemical security; for evaluation only, since no documents are published."""
 
     version: ClassVar[int] = 1
-    offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
+    offers: ClassVar[tuple[str, ...]] = ("auxiliary", "personas")
 
     model: str = param("", MODEL, runtime=True)
     reference_model: str = param("", REFERENCE, runtime=True)

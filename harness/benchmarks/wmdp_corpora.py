@@ -105,6 +105,7 @@ class Sources:
             forget=self._for_methods(self.domain.forget, "forget"),
             retain=self._for_methods(kept, "retain"),
             auxiliary=Problems(self.data_root),
+            personas=self.domain.personas(),
         )
 
     def attacker_data(self, reference_lr: float, asked: Sequence[Asked]) -> AttackerData:

@@ -12,7 +12,7 @@ import wmdp_folder
 
 from harness.api import Corpora, Item
 from harness.benchmarks.auxiliary import Problems
-from harness.benchmarks.wmdp import WMDPBio, WMDPChem
+from harness.benchmarks.wmdp import WMDPBio, WMDPChem, WMDPCyber
 from harness.benchmarks.wmdp_corpora import Sources
 from harness.benchmarks.wmdp_domains import BIO, CYBER
 from harness.benchmarks.wmdp_models import models_of
@@ -23,6 +23,7 @@ from harness.flags import grid_of
 from harness.metrics.shortcuts import Question
 from harness.plan import lacking, make_plan
 from harness.presets import REVISIONS
+from methods.elm import ELM
 from methods.npo_ilu import NPOILU
 
 CLOZE, FORGET = "EleutherAI/wmdp_bio_cloze", "cais/wmdp-bio-forget-corpus"
@@ -270,6 +271,17 @@ def test_the_third_domain_is_solved_word_problems(wmdp_root: Path) -> None:
     there = WMDPBio(data_root=str(wmdp_root))
     assert list(there.corpora().auxiliary) == ["0 and 1?\n#### 1", "1 and 1?\n#### 2", "2 and 1?\n#### 3"]
     assert not lacking(NPOILU, there.offers)
+
+
+def test_an_expert_and_a_novice_begin_alike_and_name_the_field(wmdp_root: Path) -> None:
+    for world in (WMDPBio, WMDPCyber):
+        there = world(data_root=str(wmdp_root))
+        assert not lacking(ELM, there.offers)
+        found = there.corpora().personas
+        assert found is not None
+        assert found.expert != found.novice
+        field = found.expert.partition(" of ")[2]
+        assert found.novice.endswith(f" of {field}")
 
 
 def test_only_who_looks_at_a_third_domain_that_is_not_there_is_told(tmp_path: Path, wmdp_root: Path) -> None:
