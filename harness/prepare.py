@@ -44,8 +44,14 @@ def prepare(plan: Plan, store: Store) -> Iterator[Prepared]:
         store: Whose scratch keeps the weights.
 
     Raises:
-        UserError: Nothing in the plan unlearns.
+        UserError: Nothing in the plan unlearns, or accelerate was told a precision.
     """
+    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("", "no"):
+        raise UserError(
+            f"accelerate was told mixed precision '{precision}', which would stand in no record. Leave it out, and say "
+            "--set method.NAME.precision=mixed (passes in bf16) or =bf16 (weights too)."
+        )
     rows = rows_of(plan)
     if not rows:
         why = "".join(f" {line}" for line in plan.omitted)

@@ -182,6 +182,14 @@ def test_a_mistake_is_answered_in_one_message_that_says_what_to_do(
     assert any(mark in answer for mark in (". ", "; ", ": give "))  # what is wrong, then what to do
 
 
+def test_a_precision_that_accelerate_was_told_is_not_ignored(
+    models: str, plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    grid = ("--benchmarks", "tiny", "--methods", "shift", "--model", models, "--results", str(tmp_path))
+    assert refused(capsys, "unlearn", *grid).startswith("accelerate was told mixed precision 'bf16', which would stand")
+
+
 def test_a_broken_plugin_is_left_out_of_all_and_named(
     models: str, plugins: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
