@@ -51,12 +51,20 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_toke
 
     Returns:
         One list of token ids per document.
+
+    Raises:
+        ValueError: There are none, or one has no token that follows another, so that its mean loss is not defined.
     """
     if not texts:
         raise ValueError("There are no documents to encode.")
     rows: list[list[int]] = [list(ids) for ids in tokenizer(list(texts))["input_ids"]]
     end = [tokenizer.eos_token_id]
-    return [(row if row[-1:] == end else row + end)[:max_tokens] for row in rows]
+    whole = [(row if row[-1:] == end else row + end)[:max_tokens] for row in rows]
+    short = next((number for number, row in enumerate(whole) if len(row) < 2), None)
+    if short is not None:
+        which = f"Document {short + 1} of {len(texts)}, {texts[short]!r},"
+        raise ValueError(f"{which} has no token to predict. Leave it out of the corpus.")
+    return whole
 
 
 def pad(rows: Sequence[Sequence[int]], *, pad_id: int, index: Sequence[int] = ()) -> Batch:

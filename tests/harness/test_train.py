@@ -93,6 +93,11 @@ def test_a_document_ends_with_eos(tokenizer: Any) -> None:
     assert encode(tokenizer, ["the mat"], max_tokens=32)[0][-1] == tokenizer.eos_token_id
 
 
+def test_a_document_without_a_token_to_predict_is_named(tokenizer: Any) -> None:
+    with pytest.raises(ValueError, match=r"Document 2 of 2, .., has no token to predict\. Leave it out"):
+        encode(tokenizer, ["the mat", ""], max_tokens=32)
+
+
 def test_a_document_that_was_cut_has_no_eos(tokenizer: Any) -> None:
     (row,) = encode(tokenizer, ["the cat sat on the mat"], max_tokens=3)
     assert row == encode(tokenizer, ["the cat sat on the mat"], max_tokens=32)[0][:3]
