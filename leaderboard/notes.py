@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +11,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from leaderboard.collection import Change, Reported
 from leaderboard.submissions.about import Link, Note
+from leaderboard.submissions.toml import TomlError, read_toml
 
 CHANGES, REPORTED = "changes.toml", "reported.toml"
+LARGEST = 2**20
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 T = TypeVar("T")
 _STRICT = {"extra": "forbid", "strict": True}
@@ -91,8 +91,8 @@ def _noted(folder: Path, name: str, without: Collection[Path]) -> list[Path]:
 
 def _read(path: Path, form: TypeAdapter[T]) -> T:
     try:
-        return form.validate_json(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        return form.validate_json(read_toml(path, largest=LARGEST)[1])
+    except (OSError, TomlError) as error:
         raise NotesError(f"{path}: {error}") from error
     except ValidationError as error:
         found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)]

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from leaderboard.submissions.texts import named, plain, public, shown
+from leaderboard.submissions.toml import TomlError, read_toml
 
 ABOUT = "entry.toml"
 EXAMPLE = Path(__file__).with_name("entry.example.toml")
 LONGEST_NAME, LONGEST_NOTE = 60, 300
-_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # some scripts and emoji cannot be written without
+LARGEST = 16 * 2**10
+"""Bytes of the file: ten links, fifty authors and a note in letters of four bytes each stay below."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +38,8 @@ class Problem:
     fatal: bool = False
 
     def __str__(self) -> str:
-        """In one line."""
-        return f"{': '.join(part for part in (self.file, self.where) if part)}: {self.text}".removeprefix(": ")
-
-
-def plain(text: str) -> str:
-    """Text that shows what it holds.
-
-    Raises:
-        ValueError: It holds control characters, or what turns text around or cannot be seen.
-    """
-    bad = sorted({f"U+{ord(c):04X}" for c in text if unicodedata.category(c) in _UNSEEN and c not in _JOINERS})
-    if bad:
-        raise ValueError(f"holds {', '.join(bad)}: no control characters, and nothing unseen that turns or hides text")
-    return text
-
-
-def _https(address: str) -> str:
-    found = urlsplit(plain(address))
-    if found.scheme != "https":
-        raise ValueError(f"{address!r} is no https address: it must start with https://")
-    if not found.hostname or "." not in found.hostname or found.username is not None:
-        raise ValueError(f"{address!r} is no https address of a public host")
-    return address
+        """In one line, in which whatever is not seen is spelled out: file and field are the submitter's words."""
+        return shown(f"{': '.join(part for part in (self.file, self.where) if part)}: {self.text}".removeprefix(": "))
 
 
 def _spdx(name: str) -> str:
@@ -68,9 +48,9 @@ def _spdx(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(plain)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(named)]
 Note = Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(plain)]
-Link = Annotated[str, Field(max_length=300), AfterValidator(_https)]
+Link = Annotated[str, Field(max_length=300), AfterValidator(public)]
 Licence = Annotated[str, AfterValidator(_spdx)]
 
 
@@ -99,21 +79,18 @@ _ABOUT = TypeAdapter(About)
 
 def read_about(folder: Path) -> About | list[Problem]:
     """The file of a folder, or everything that is wrong with it."""
-    path = folder / ABOUT
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        found, text = read_toml(folder / ABOUT, largest=LARGEST)
     except FileNotFoundError:
         return [Problem(ABOUT, "", "is missing; `harness submit pack` writes one to fill in")]
-    except RecursionError:
-        return [Problem(ABOUT, "", "is nested too deeply")]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        return [Problem(ABOUT, "", f"is no TOML file: {error}")]
+    except TomlError as error:
+        return [Problem(ABOUT, "", str(error))]
     if left := sorted(
         key for key, value in _example().items() if key in ("method", "authors") and found.get(key) == value
     ):
         return [Problem(ABOUT, key, "is still that of the example; say your own") for key in left]
     try:
-        return _ABOUT.validate_json(json.dumps(found, default=str))  # strict: a dataclass is read from JSON alone
+        return _ABOUT.validate_json(text)  # strict: a dataclass is read from JSON alone
     except ValidationError as error:
         return [Problem(ABOUT, _field(one["loc"]), _words(one)) for one in error.errors(include_url=False)]
 
