@@ -7,7 +7,7 @@ from statistics import fmean
 
 from harness.record import Record
 from leaderboard.board import Outcome, Row
-from leaderboard.downloads.tables import Cell, columns, stamp
+from leaderboard.downloads.cells import Cell, columns, stamp
 from leaderboard.labels import key_of
 from leaderboard.savings import Savings, savings_of
 from leaderboard.table import Table
@@ -15,13 +15,13 @@ from leaderboard.table import Table
 
 def attack_rows(table: Table, ids: Mapping[str, str]) -> Iterator[dict[str, Cell]]:
     """One row per method and attack in the order of the page, means over seeds, None where nothing was measured."""
-    records: dict[tuple[str, str], list[Record]] = {}
+    about, records = stamp(table), dict[tuple[str, str], list[Record]]()
     for record in table.board.records:
         records.setdefault((key_of(record.cell.method), key_of(record.cell.attack)), []).append(record)
     for line in table.lines:
         for outcome, gain in zip(line.row.outcomes, line.gains, strict=True):
             mine = records.get((line.row.key, outcome.attack.key), ())
-            yield {"entry": ids[line.row.key], **stamp(table), **_row(line.row, outcome, mine), **columns("gain", gain)}
+            yield {"entry": ids[line.row.key], **about, **_row(line.row, outcome, mine), **columns("gain", gain)}
 
 
 def _row(row: Row, outcome: Outcome, records: Sequence[Record]) -> Mapping[str, Cell]:

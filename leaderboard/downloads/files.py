@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from typing import Protocol
 
 from leaderboard.downloads.attacks import attack_rows
+from leaderboard.downloads.cells import newest, stamp
 from leaderboard.downloads.long import long_rows
-from leaderboard.downloads.tables import (
-    experiment_rows,
-    experiment_slug,
-    score_rows,
-    slug,
-    stamp,
-    summary_rows,
-    to_csv,
-    to_json,
-)
+from leaderboard.downloads.summary import summary_rows
+from leaderboard.downloads.tables import experiment_rows, experiment_slug, score_rows, slug, to_csv, to_json
 from leaderboard.downloads.tex import to_tex
+from leaderboard.evidence import Evidence
 from leaderboard.experiments import Experiment
 from leaderboard.table import Table
 
@@ -32,23 +27,37 @@ def names_of(table: Table) -> list[str]:
     return whole + attacks
 
 
-def board_files(table: Table, ids: Mapping[str, str], *, release: str) -> dict[str, str]:
+class Filed(Protocol):
+    """What the files say of an entry beyond its row."""
+
+    @property
+    def id(self) -> str:
+        """Its permanent id."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What stands behind it."""
+
+
+def board_files(table: Table, entries: Mapping[str, Filed], *, release: str, guests: Set[str]) -> dict[str, str]:
     """File name -> content.
 
     Args:
         table: The board.
-        ids: By key of the row, the entry's id.
+        entries: By key of the row.
         release: What the site says of itself.
+        guests: Ids of records that were handed in.
     """
-    stem = slug(table)
+    stem, ids = slug(table), {key: entry.id for key, entry in entries.items()}
+    evidence = {key: entry.evidence for key, entry in entries.items()}
     content = {
-        f"{stem}.csv": to_csv(summary_rows(table, ids)),
-        f"{stem}.json": to_json(table, ids),
+        f"{stem}.csv": to_csv(summary_rows(table, ids, evidence)),
+        f"{stem}.json": to_json(table, ids, evidence),
         f"{stem}.tex": to_tex(table, release=release),
         f"{stem}-attacks.csv": to_csv(list(attack_rows(table, ids))),
         f"{stem}-long.csv": to_csv(list(long_rows(table, ids))),
         f"{stem}-scores.csv": to_csv(list(score_rows(table))),
-        f"{stem}.meta.json": _meta(table, release),
+        f"{stem}.meta.json": _meta(table, release, guests),
     }
     return {name: content[name] for name in names_of(table)}
 
@@ -58,7 +67,12 @@ def experiment_files(experiment: Experiment) -> dict[str, str]:
     return {f"{experiment_slug(experiment)}.csv": to_csv(list(experiment_rows(experiment)))}
 
 
-def _meta(table: Table, release: str) -> str:
-    newest = max((record.provenance.started for record in table.board.records), default="")
-    content = {**stamp(table), "release": release, "newest_record": newest, "licence": LICENCE, "draws": table.draws}
+def _meta(table: Table, release: str, guests: Set[str]) -> str:
+    content = {
+        **stamp(table),
+        "release": release,
+        "newest_record": newest(table.board.records, guests).started,
+        "licence": LICENCE,
+        "draws": table.draws,
+    }
     return json.dumps(content, indent=1, sort_keys=True) + "\n"

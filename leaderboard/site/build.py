@@ -78,8 +78,8 @@ def files(site: Site) -> Iterator[tuple[str, str | bytes]]:
         yield f"assets/{asset.name}", asset.read_bytes()
     yield "assets/board-data.js", board_data(site)
     for page in site.pages:
-        ids = {e.line.row.key: e.id for e in site.entries if e.page is page}
-        for name, text in board_files(page.table, ids, release=pages.release).items():
+        mine, guests = {e.line.row.key: e for e in site.entries if e.page is page}, site.collection.guests
+        for name, text in board_files(page.table, mine, release=pages.release, guests=guests).items():
             yield f"data/{name}", text
     for view in site.experiments:
         for name, text in experiment_files(view.experiment).items():

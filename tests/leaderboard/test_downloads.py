@@ -1,0 +1,190 @@
+"""Downloads: what a value is worth, who vouches for it, and files that no name can break."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from synthetic import PROVENANCE, controls, demo, moved, record, stop
+
+from harness.record import Record, Score
+from leaderboard.collection import Collection, Submission
+from leaderboard.downloads.cells import newest, suite
+from leaderboard.downloads.files import board_files
+from leaderboard.downloads.tables import to_csv
+from leaderboard.site.build import Pages
+from leaderboard.site.site import Site, site_of
+
+RELEARN: dict[str, Any] = {"attack": "relearn", "family": "relearn"}
+SLY: dict[str, Any] = {"attack": "sly", "family": "prompt"}
+
+
+def made_of(records: Iterable[Record], **more: Any) -> Site:
+    return site_of(Collection(tuple(records), **more), draws=200)
+
+
+def downloads(made: Site) -> dict[str, str]:
+    """The files of the first board by the end of their names."""
+    page = made.pages[0]
+    entries = {e.line.row.key: e for e in made.entries if e.page is page}
+    found = board_files(page.table, entries, release="Release 1.", guests=made.collection.guests)
+    return {name.removeprefix(page.slug): text for name, text in found.items()}
+
+
+def rows(made: Site, end: str = ".csv") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(downloads(made)[end])))
+
+
+def tidy(made: Site, method: str, measure: str, attack: str = "") -> dict[str, str]:
+    """One line of the tidy file, over seeds."""
+    found = [r for r in rows(made, "-long.csv") if (r["method"], r["measure"]) == (method, measure) and not r["seed"]]
+    (only,) = [row for row in found if row["attack"] == attack]
+    return only
+
+
+def handed(records: list[Record], *, authors: tuple[str, ...] = ("A. Sly",), problems: tuple[str, ...] = ()) -> Any:
+    return Submission("sly", "Sly", authors, {}, "CC-BY-4.0", "2026-03-04", "", tuple(records), problems)
+
+
+def rising(*ks: float) -> list[Record]:
+    """Controls and a method under a relearning attack with these K at 100, 200, ... forget tokens."""
+    curve = [stop(k, budget=100 * i, series="all") for i, k in enumerate(ks, 1)]
+    flat = [stop(0.0, budget=m.point.budget, series="all") for m in curve]
+    return [*controls({"relearn": ("relearn", flat)}), record(stops=[stop(0.1)]), record(stops=curve, **RELEARN)]
+
+
+@pytest.mark.parametrize(
+    ("ks", "value", "bound"),
+    [((0.2, 0.3), "200.0", "lower"), ((0.6, 0.9), "100.0", "upper"), ((0.5, 0.9), "100.0", "upper")],
+)
+def test_a_censored_half_life_says_on_which_side(ks: tuple[float, ...], value: str, bound: str) -> None:
+    row = tidy(made_of(rising(*ks)), "alpha", "t50_tokens")
+    assert (row["value"], row["bound"], row["state"]) == (value, bound, "measured")
+
+
+def test_a_half_life_between_two_budgets_is_no_bound() -> None:
+    assert tidy(made_of(rising(0.4, 0.6)), "alpha", "t50_tokens")["bound"] == ""
+
+
+@pytest.mark.parametrize("measure", ["k_star", "gain"])
+def test_a_worst_case_with_gaps_is_a_lower_bound_and_one_without_is_none(measure: str) -> None:
+    made = made_of(demo())
+    assert [tidy(made, name, measure)["bound"] for name in ("patchy", "steady")] == ["lower", ""]
+    assert tidy(made, "patchy", measure)["state"] == "measured"
+
+
+def test_the_gain_of_a_row_with_gaps_is_a_bound_in_the_table_too() -> None:
+    found = {row["method"]: row["gain_bound"] for row in rows(made_of(demo()))}
+    assert (found["patchy"], found["steady"]) == ("lower", "")
+
+
+def test_items_are_counted_where_a_value_has_any() -> None:
+    made = made_of(demo(2))
+    measures = ("k_star", "k_before", "utility", "gain", "excess_relearn", "t50_tokens", "cost_ratio")
+    assert [tidy(made, "steady", measure)["n"] for measure in measures] == ["200"] * 5 + [""] * 2
+    assert tidy(made, "steady", "k", "ask")["n"] == "200"
+
+
+@pytest.mark.parametrize("measure", ["excess_relearn", "cost_ratio"])
+@pytest.mark.parametrize("control", ["original", "never"])
+def test_what_is_asked_of_methods_alone_is_not_applicable_to_controls(measure: str, control: str) -> None:
+    assert tidy(made_of(demo()), control, measure)["state"] == "not_applicable"
+
+
+def test_a_value_that_is_missing_says_why() -> None:
+    bare = [record("original", [stop(1.0)], role="original"), record(stops=[stop(0.1)]), record("beta", [stop(0.1)])]
+    made = made_of([*bare, record(stops=[stop(0.6)], **RELEARN), record("late", [stop(0.6)], **RELEARN)])
+    wanted = {("alpha", "excess_relearn"): "not_applicable", ("beta", "aurc"): "not_run"}
+    wanted |= {("alpha", "aurc"): "undefined", ("late", "k_before"): "not_run", ("late", "gain"): "not_run"}
+    assert {key: tidy(made, *key)["state"] for key in wanted} == wanted
+
+
+def test_excess_without_the_attacked_control_was_not_run_and_without_relearning_does_not_apply() -> None:
+    plain = [*controls(), record(stops=[stop(0.1)])]
+    attacked = [*plain, record(stops=[stop(0.6)], **RELEARN)]
+    states = [tidy(made_of(records), "alpha", "excess_relearn")["state"] for records in (plain, attacked)]
+    assert states == ["not_applicable", "not_run"]
+
+
+def test_k_that_cannot_be_formed_is_undefined() -> None:
+    made = made_of([record(stops=[stop(0.1)])])
+    assert [tidy(made, "alpha", name)["state"] for name in ("k_star", "k_before")] == ["undefined"] * 2
+
+
+def test_a_row_says_on_whose_word_it_stands() -> None:
+    mine = [record("mine", [stop(0.1)])]
+    own = [*controls(), record("ours", [stop(0.2)])]
+    made = made_of(own, submissions=(handed(mine, authors=("A", "B"), problems=("a file is missing",)),))
+    credit = "A, B (2026-03-04), whose files do not check"
+    found = {row["method"]: (row["status"], row["date"], row["submitted_by"]) for row in rows(made)}
+    assert found["mine"] == ("self-reported", "2026-01-02", credit)
+    assert found["ours"] == ("first-party", "2026-01-02", "")
+    assert found["never"][0] == "control"
+    (shown,) = [row for row in json.loads(downloads(made)[".json"])["rows"] if row["method"] == "mine"]
+    assert (shown["status"], shown["submitted_by"]) == ("self-reported", credit)
+
+
+def test_the_best_known_attack_stands_in_the_data_with_credit() -> None:
+    own = [*controls({"relearn": ("relearn", [stop(0.0)])}), record("firm", [stop(0.1)])]
+    own += [record("firm", [stop(0.3)], **RELEARN)]
+    found = [record("firm", [stop(0.9)], **SLY), record("never", [stop(0.0)], role="reference", **SLY)]
+    made = made_of(own, submissions=(handed(found),))
+    (row,) = [row for row in rows(made) if row["method"] == "firm"]
+    shown = tuple(row[key] for key in ("best_known", "best_known_attack", "best_known_by", "status"))
+    assert shown == ("0.9", "sly", "A. Sly (2026-03-04)", "first-party")
+
+
+def with_auc(made: Record, auc: float) -> Record:
+    score = Score(auc, 0.01, 100, "zero", "privacy", chance=0.5)
+    (only,) = made.measurements
+    return replace(made, measurements=(replace(only, scores={**only.scores, "auc": score}),))
+
+
+def test_privleak_is_in_every_table_and_a_row_without_keeps_its_columns() -> None:
+    original, never = controls()
+    made = made_of([original, with_auc(never, 0.5), with_auc(record(stops=[stop(0.1)]), 0.6)])
+    assert [row["privleak_auc"] and round(float(row["privleak_auc"]), 6) for row in rows(made)] == ["", 0.0, -0.2]
+    assert all(row["seeds"] == "0" for row in rows(made))
+    leak = tidy(made, "alpha", "privleak_auc")
+    assert (float(leak["value"]), leak["n"]) == (pytest.approx(-0.2), "100")
+
+
+def test_the_newest_record_is_the_newest_of_the_maintainers_own() -> None:
+    later = replace(PROVENANCE, started="2027-05-06T07:08", commit="fedcba9876543210", dirty=True)
+    guest = replace(record("mine", [stop(0.1)]), provenance=later)
+    made = made_of([*controls(), record("ours", [stop(0.2)])], submissions=(handed([guest]),))
+    assert json.loads(downloads(made)[".meta.json"])["newest_record"] == PROVENANCE.started
+    assert "2027" not in Pages(made).bibtex
+    alone = newest([guest], frozenset({guest.id}))
+    assert (alone.started, alone.commits) == (later.started, ("fedcba987654 with uncommitted changes",))
+
+
+def test_the_suite_is_the_benchmark_and_the_ranked_attacks() -> None:
+    def named(*records: Record, **more: Any) -> str:
+        return suite(made_of([*controls(), *records], **more).pages[0].board)
+
+    usual = [record(stops=[stop(0.1)]), record(stops=[stop(0.6)], **RELEARN)]
+    first = named(*usual)
+    assert named(*usual, record("beta", [stop(0.2)])) == first
+    assert named(*usual, submissions=(handed([record(stops=[stop(0.9)], **SLY)]),)) == first
+    assert named(*usual, record(stops=[stop(0.9)], **SLY)) != first
+    assert named(usual[0], record(stops=[stop(0.6)], attack_params={"lr": 1.0}, **RELEARN)) != first
+    other = [moved(one, {"facts": 7}) for one in (*controls(), *usual)]
+    assert suite(made_of(other).pages[0].board) != first
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+def test_a_text_that_a_spreadsheet_would_run_is_inert_and_a_number_is_itself(start: str) -> None:
+    text = to_csv([{"name": f"{start}1", "value": -0.25, "count": -3}])
+    assert next(csv.reader(io.StringIO(text.split("\n", 1)[1]))) == [f"'{start}1", "-0.25", "-3"]
+
+
+def test_a_name_like_a_formula_is_inert_in_the_tidy_file_and_k_below_zero_is_a_number() -> None:
+    below = [record("original", [stop(1.0)], role="original"), record("never", [stop(0.2)], role="reference")]
+    made = made_of([*below, record("=x", [stop(0.1)])])
+    assert float(tidy(made, "'=x", "k_before")["value"]) == pytest.approx(-0.125)
