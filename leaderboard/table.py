@@ -45,7 +45,7 @@ class Line:
 
     Attributes:
         standings: Section, rank and tier under each of the utility gates; that of the board's own is ``standing``.
-        on_frontier: Share of the draws in which no other row dominates this one; None where it may not stand there.
+        on_frontier: Share of the draws in which no other ranked row dominates this one; None where it is not ranked.
         gain: What the worst attack brought back: K* - max(K(0), 0), for climbing up to the floor is no knowledge (B.7).
         gains: The same of each attack of the board, in the order of the row's outcomes.
         to_leader: Under each attack, the paired interval of K less that of the board's leader.
@@ -149,8 +149,8 @@ def tabulate(board: Board, *, draws: int = DRAWS) -> Table:
 
 
 def may_lead(row: Row) -> bool:
-    """Rows that may stand on a frontier: neither a lower bound of K* nor a broken model is an achievement."""
-    return row.card.role == "method" and not row.gaps and row.section != "below_utility"
+    """Rows that may stand on a frontier: those ranked; neither a bound, a broken model nor an idle one achieved it."""
+    return row.section == "ranked"
 
 
 def _unit(rows: Sequence[Row]) -> Row | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.record import BY_OTHER, Provenance, Record, Score
+from harness.record import BY_OTHER, Score
 from leaderboard.board import ACCESS, SECTIONS, Board, Outcome, Section
 from leaderboard.downloads.tables import slug
 from leaderboard.knowledge import Gauge, value_of
@@ -16,7 +15,7 @@ from leaderboard.remarks import Remark, metric_gaps, remarks_of
 from leaderboard.site.cost_figure import CostFigure, cost_figure
 from leaderboard.site.figures import Scatter, Strip, scatter, strip
 from leaderboard.site.panels import Panels, small_multiples
-from leaderboard.site.spelling import number, percent
+from leaderboard.site.spelling import number, percent, plural, sentence
 from leaderboard.table import Line, Table
 
 SECTION_TITLES: dict[Section, str] = {
@@ -121,10 +120,13 @@ class BoardPage:
         return all(len(row.seeds) == 1 for row in self.board.rows)
 
     @property
-    def not_applicable(self) -> str:
-        """Reasons of attacks that have no meaning here."""
-        reasons = sorted({(o.attack.label.text, o.not_applicable) for o in _outcomes(self.board) if o.not_applicable})
-        return "".join(f"; {attack}: {reason}" for attack, reason in reasons)
+    def not_applicable(self) -> tuple[tuple[str, str], ...]:
+        """Why attacks have no meaning on some row: each reason once, with the attacks that it holds for."""
+        found: dict[str, set[str]] = {}
+        for outcome in _outcomes(self.board):
+            if outcome.not_applicable:
+                found.setdefault(sentence(outcome.not_applicable), set()).add(outcome.attack.label.text)
+        return tuple(sorted((", ".join(sorted(attacks)), reason) for reason, attacks in found.items()))
 
     @property
     def states(self) -> frozenset[str]:
@@ -142,8 +144,8 @@ class BoardPage:
         methods = [row for row in self.board.rows if row.card.role == "method"]
         attacks = sum(a.counts for a in self.board.attacks)
         seeds = {seed for row in self.board.rows for seed in row.seeds}
-        counted = f"{_plural(len(methods), 'method row')} under {_plural(attacks, 'ranked attack')}"
-        return f"{counted}, {_plural(len(seeds), 'unlearning seed')}."
+        counted = f"{plural(len(methods), 'method row')} under {plural(attacks, 'ranked attack')}"
+        return f"{counted}, {plural(len(seeds), 'unlearning seed')}."
 
     @property
     def unranked(self) -> str:
@@ -236,46 +238,6 @@ def page_of(table: Table) -> BoardPage:
         leaks=tuple(sorted({name for line in table.lines for name in line.leaks})),
         remarks=remarks_of(table.board),
     )
-
-
-def provenance_of(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """What made these numbers, as (heading, text); the date is the newest record's, so that builds repeat exactly."""
-    if not records:
-        return []
-    newest = max(r.provenance.started for r in records)
-    return [("Newest record", newest), ("Cells", str(len({r.id for r in records}))), *making_of(records)]
-
-
-def making_of(records: Sequence[Record]) -> tuple[tuple[str, str], ...]:
-    """The part of their provenance that many rows share: what ran where."""
-    stamps = [r.provenance for r in records]
-    packages = sorted({f"{name} {p.packages[name]}" for p in stamps for name in _SHOWN if name in p.packages})
-    return (
-        ("Harness", _counted(_source(p) for p in stamps)),
-        ("Device", _counted(f"{p.device}, {p.dtype}, {_plural(p.threads, 'thread')}" for p in stamps)),
-        ("Software", ", ".join([*sorted({f"Python {p.python}" for p in stamps}), *packages])),
-        (
-            "Plugins",
-            ", ".join(sorted({f"{name} {v}" for p in stamps for name, v in p.distributions.items()})) or "none",
-        ),
-    )
-
-
-_SHOWN = ("torch", "transformers", "lm-eval", "numpy", "peft")
-
-
-def _source(stamp: Provenance) -> str:
-    changed = " with uncommitted changes" if stamp.dirty else ""
-    return f"{stamp.harness_version}, commit {stamp.commit[:12] or 'unknown'}{changed}"
-
-
-def _counted(texts: Iterable[str]) -> str:
-    counts = sorted(Counter(texts).items())
-    return "; ".join(text if len(counts) == 1 else f"{text} ({_plural(n, 'cell')})" for text, n in counts)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _outcomes(board: Board) -> list[Outcome]:

@@ -6,11 +6,8 @@ the folder works from a disk as from any host. The bytes depend on the collectio
 
 from __future__ import annotations
 
-import hashlib
-import os
 import posixpath
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from jinja2 import Environment
 
 from leaderboard.collection import Change, Collection
 from leaderboard.downloads.bib import methods_bibtex, site_bibtex
+from leaderboard.downloads.cells import newest
 from leaderboard.downloads.files import board_files, experiment_files, names_of
 from leaderboard.site import words
 from leaderboard.site.addresses import (
@@ -31,14 +29,17 @@ from leaderboard.site.addresses import (
     relative,
 )
 from leaderboard.site.attack_page import views_of
-from leaderboard.site.board_page import BoardPage, provenance_of
+from leaderboard.site.board_page import BoardPage
 from leaderboard.site.compare import TOP_PAIRS, board_data
 from leaderboard.site.entry_page import beside_leader, seeds_of
 from leaderboard.site.environment import environment
-from leaderboard.site.figures import strip
+from leaderboard.site.figures import WIDE_STRIP, strip
+from leaderboard.site.folder import listed, sha256, tidy, write
 from leaderboard.site.listing import attacks_index, methods_index, overview_rows, settings_of
+from leaderboard.site.making import provenance_of
 from leaderboard.site.panels import of_row
 from leaderboard.site.site import Entry, Site, site_of
+from leaderboard.site.spelling import plural
 from leaderboard.stats import DRAWS
 from leaderboard.submissions.about import EXAMPLE, about_schema
 
@@ -51,22 +52,25 @@ def build(collection: Collection, out: Path) -> Path:
 
     Args:
         collection: Everything to show.
-        out: Folder to write into; made if absent. Other files in it are left alone.
+        out: Folder to write into; made if absent. What an older build left there goes, other files are left alone.
 
     Returns:
         Path of the first page.
     """
     site = site_of(collection)
-    written = {}
+    sums, sizes = {}, {}
     for name, content in files(site):
-        written[name] = content if isinstance(content, bytes) else content.encode()
-        _write(out / name, written[name])
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in written.items() if name.startswith("data/")}
-    text = "".join(f"{digest}  {posixpath.relpath(name, 'data')}\n" for name, digest in sorted(sums.items()))
-    _write(out / "data" / "SHA256SUMS", text.encode())
-    listed = [(posixpath.relpath(n, "data"), f"{len(written[n]):,}", sums[n]) for n in sorted(sums)]
-    pages = Pages(site)
-    _write(out / "data" / "index.html", pages.page("data/index.html", "downloads.html.j2", files=listed).encode())
+        whole = content if isinstance(content, bytes) else content.encode()
+        write(out / name, whole)
+        sums[name], sizes[name] = sha256(whole), len(whole)
+    data = {posixpath.relpath(name, "data"): digest for name, digest in sums.items() if name.startswith("data/")}
+    shown = sorted(data, key=lambda name: ("/" in name, name))  # a board's own files before those of its entries
+    rows = [(name, f"{sizes[f'data/{name}']:,}", data[name]) for name in shown]
+    index = Pages(site).page("data/index.html", "downloads.html.j2", files=rows)
+    for name, text in (("data/SHA256SUMS", listed(data)), ("data/index.html", index)):
+        write(out / name, text.encode())
+        sums[name] = sha256(text.encode())
+    tidy(out, sums)
     return out / "index.html"
 
 
@@ -90,7 +94,7 @@ def files(site: Site) -> Iterator[tuple[str, str | bytes]]:
     cited += [("attack", a.label.name, a.card.citation) for page in site.pages for a in page.board.attacks]
     yield f"data/schema/{BOARD_SCHEMA.name}", BOARD_SCHEMA.read_bytes()
     yield "data/schema/entry.schema.json", about_schema()
-    yield "data/methods.bib", methods_bibtex(cited)
+    yield "data/methods.bib", methods_bibtex(cited, notices=pages._notices(list(site.pages)))
     yield "data/site.bib", pages.bibtex
 
 
@@ -103,6 +107,7 @@ class Pages:
         self._env.filters |= {
             "provenance": lambda page: provenance_of(page.board.records),
             "files": lambda page: [(name, _kind(name)) for name in names_of(page.table)],
+            "folders": self._folders,
             "statuses": self._statuses,
         }
 
@@ -116,15 +121,16 @@ class Pages:
         parts = [
             f"Release {named[0].name}." if named else "",
             f"Newest record {max(stamps)[:10]}." if stamps else "No records.",
-            f"{entries} entries: {', '.join(counts)}." if entries else "",
+            f"{plural(entries, 'entry', 'entries')}: {', '.join(counts)}." if entries else "",
         ]
         return " ".join(part for part in parts if part)
 
     @property
     def bibtex(self) -> str:
         """How to cite the site."""
-        stamps = self._stamps()
-        return site_bibtex(title="Unlearning under attack", release=self.release, year=max(stamps, default="")[:4])
+        site, title = self.site, "Unlearning under attack"
+        made = newest(site.collection.records, site.collection.guests)
+        return site_bibtex(title=title, release=self.release, made=made, notices=self._notices(list(site.pages)))
 
     def page(self, address: str, template: str, **context: Any) -> str:  # noqa: ANN401 - whatever a template names
         """One page as text."""
@@ -169,7 +175,7 @@ class Pages:
                     address,
                     "entry.html.j2",
                     entry=entry,
-                    strip=strip(entry.line),
+                    strip=strip(entry.line, WIDE_STRIP),
                     leader=beside_leader(self.site, entry),
                     seeds=seeds_of(entry),
                     panels=of_row(entry.page.table, entry.line),
@@ -184,7 +190,7 @@ class Pages:
         for change in self._changes():
             if change.kind == "withdrawn" and change.entry and change.entry not in shown:
                 address = entry_address(change.entry)
-                yield address, self.page(address, "withdrawn.html.j2", change=change, notices=[])
+                yield address, self.page(address, "withdrawn.html.j2", change=change)
 
     def _methods(self) -> Iterator[tuple[str, str]]:
         yield "methods.html", self.page("methods.html", "index_of.html.j2", **methods_index(self.site))
@@ -251,15 +257,24 @@ class Pages:
         """The newest first."""
         return sorted(self.site.collection.changes, key=lambda c: (c.date, c.kind, c.text), reverse=True)
 
+    def _folders(self, page: BoardPage) -> str:
+        """Where a command finds the records of this board in a copy of the repository."""
+        handed_in = " --results results/submissions" if self.site.collection.submissions else ""
+        return f"--results {'results/pocket' if page.board.card.scale == 'pocket' else 'DIR'}{handed_in}"
+
     def _statuses(self, page: BoardPage) -> list[str]:
         mine = {entry.evidence.status for entry in self.site.entries if entry.page is page and entry.is_method}
         return [status for status in words.STATUS_WORDS if status in mine]
 
-    def _notices(self, pages: list[BoardPage]) -> list[str]:
-        """What must stand wherever these boards' numbers stand, each once."""
+    def _notices(self, pages: Sequence[BoardPage]) -> list[str]:
+        """What must stand wherever these boards' numbers stand; what several begin with is said once."""
         shown = [one.folder for one in self.site.collection.submissions if one.preview]
         preview = f"Local preview: this copy of the site shows {', '.join(shown)} as well." if shown else ""
-        return [notice for notice in dict.fromkeys([preview, *(page.board.notice for page in pages)]) if notice]
+        stamped: dict[str, list[str]] = {}
+        for page in pages:
+            stamped.setdefault(page.board.stamp, []).append(page.board.card.notice)
+        boards = [" ".join(filter(None, dict.fromkeys([stamp, *own]))) for stamp, own in stamped.items()]
+        return [notice for notice in [preview, *boards] if notice]
 
 
 def _kind(name: str) -> str:
@@ -272,18 +287,3 @@ def _content(entry: Entry) -> str:
     """Digests of the data and models that the entry was measured on."""
     content = entry.page.board.benchmark.content
     return ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(content.items())) or "none noted"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

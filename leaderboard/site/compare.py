@@ -32,6 +32,7 @@ def board_data(site: Site) -> str:
                 "attacks": [attack.label.text for attack in page.board.attacks],
                 "entries": [_entry(entry) | {"making": makings.index(entry.making)} for entry in mine],
                 "makings": makings,
+                "leader": site.entry(page, page.leaders[0]).id if page.leaders else "",
                 "pairs": _pairs(mine),
             }
         )
@@ -53,6 +54,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "cost": _rounded(line.cost_ratio),
         "worst": row.worst.attack.label.text if row.worst else "",
         "attacks": [_left(outcome) for outcome in row.outcomes],
+        "apart": [None if gap is None else [round(gap.low, 4), round(gap.high, 4)] for gap in line.to_leader],
         "settings": {**parameters(row.spec), "version": str(row.spec.version)},
         "seeds": len(row.seeds),
         "curve": _curve(entry),
@@ -73,7 +75,10 @@ def _left(outcome: Outcome) -> float | str:
 
 
 def _pairs(entries: list[Entry]) -> list[list[object]]:
-    """Paired intervals of K* and of utility of one less another: among the first, and of every entry to the leader."""
+    """Paired intervals of K* and of utility of one less another: among the first, and of every entry to the leader.
+
+    Under single attacks, every entry has with itself its intervals to the leader.
+    """
     known = [e for e in entries if e.line.k_star.value is not None and e.line.draws.k_star is not None]
     first = {frozenset(pair) for pair in combinations(range(min(TOP_PAIRS, len(known))), 2)}
     wanted = first | {frozenset((0, at)) for at in range(1, len(known))}

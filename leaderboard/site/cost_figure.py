@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from leaderboard.site.figures import KNOWLEDGE_RANGE, Axis, Tag, apart, shorten
+from leaderboard.site.figures import KNOWLEDGE_RANGE, Axis
 from leaderboard.site.spelling import number, percent
+from leaderboard.site.tags import Tag, in_margin
 from leaderboard.table import Line, Table
 
 WIDTH, HEIGHT, MARGIN = 860, 320, 190
@@ -69,14 +70,9 @@ def _dot(line: Line, x: Axis, y: Axis) -> Dot:
 
 
 def _tags(pairs: list[tuple[Line, Dot]], x: Axis, y: Axis) -> tuple[Tag, ...]:
-    first = sorted(pairs, key=lambda pair: (pair[1].weak, pair[0].k_star.value or 0.0, pair[0].row.label.text))[:NAMED]
-    ordered = sorted(first, key=lambda pair: (pair[1].y, pair[0].row.label.text))
-    heights = apart([dot.y + 4 for _, dot in ordered], y.end + 8, y.start)
-    at = x.end + 16
-    return tuple(
-        Tag(shorten(line.row.label.text), at, height, dot.x, dot.y, led=True)
-        for (line, dot), height in zip(ordered, heights, strict=True)
-    )
+    first = sorted(pairs, key=lambda p: (p[1].weak, p[1].bound, -p[1].y, p[0].row.label.text))[:NAMED]
+    marks = [(line.row.label.text, dot.x, dot.y) for line, dot in first]
+    return in_margin(marks, x.end + 16, y.end + 8, y.start)
 
 
 def _ratio(line: Line) -> float:

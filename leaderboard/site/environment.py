@@ -60,6 +60,7 @@ def environment() -> Environment:
     )
     env.globals |= {
         "access_words": words.ACCESS_WORDS,
+        "control_names": words.CONTROL_NAMES,
         "data_words": words.DATA_WORDS,
         "default_gate": GATES.index(UTILITY_GATE),
         "family_names": words.FAMILY_NAMES,

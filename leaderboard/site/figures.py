@@ -14,16 +14,19 @@ from leaderboard.gates import UTILITY_GATE
 from leaderboard.sampling import Estimate
 from leaderboard.site.addresses import entry_id
 from leaderboard.site.spelling import percent
+from leaderboard.site.tags import Tag, at_marks, in_margin
+from leaderboard.site.words import called
 from leaderboard.table import Line, Table, may_lead
 
-STRIP_WIDTH, STRIP_HEIGHT = 150, 20
+STRIP_WIDTH = 150
+WIDE_STRIP = 340
+"""On the page of an entry."""
 SCATTER_WIDTH, SCATTER_HEIGHT = 860, 400
 LABEL_MARGIN = 190  # room for names to the right of the axes
 MAX_LABELS = 8
+MAX_ON_EDGE = 4  # rows left of the axis whose names stand beside them
 MOST_DRAWS = 0.5  # a row that is on the frontier at least so often shows its intervals
 CROWDED = 60  # entries beyond which only those with a name beside the figure have a mark of their own
-LABEL_CHARACTERS = 26
-LABEL_HEIGHT = 15.0
 KNOWLEDGE_RANGE = (-0.10, 1.10)
 UTILITY_SHOWN_FROM = (0.75, 0.85)  # rows further left are drawn on the edge: they would squeeze all others together
 
@@ -67,14 +70,13 @@ class Strip:
     worst: Mark | None
     whisker: tuple[float, float] | None
     ticks: tuple[tuple[str, float], ...]
-    floor: float
-    original: float
+    axis: Axis
     one_seed: bool
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One row of the scatter: hollow before attack at y0, filled after the worst attack at y1."""
+    """One row of the scatter: hollow before attack at y0, filled after the worst attack at y1; weak if unranked."""
 
     name: str
     entry: str
@@ -83,21 +85,9 @@ class Shot:
     y1: float
     left_of_axis: bool
     bound: bool
-    below_gate: bool
+    weak: bool
     control: str
     words: str
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A label and the shot it names; ``led`` there by a line, or right beside it."""
-
-    text: str
-    x: float
-    y: float
-    to_x: float
-    to_y: float
-    led: bool
 
 
 @dataclass(frozen=True)
@@ -127,9 +117,9 @@ class Scatter:
     crosses: str
 
 
-def strip(line: Line) -> Strip:
+def strip(line: Line, width: int = STRIP_WIDTH) -> Strip:
     """The strip of one row: 0 (floor) to 100 (original) with a tenth on either side."""
-    axis = Axis(*KNOWLEDGE_RANGE, 7, STRIP_WIDTH - 7)
+    axis = Axis(*KNOWLEDGE_RANGE, 7, width - 7)
     whisker = line.k_star.interval
     values = [(c.family, c.estimate.value) for c in line.families]
     return Strip(
@@ -137,8 +127,7 @@ def strip(line: Line) -> Strip:
         worst=_mark(axis, line.k_star),
         whisker=(axis.place(whisker.low), axis.place(whisker.high)) if whisker else None,
         ticks=tuple((family, axis.place(value)) for family, value in values if value is not None),
-        floor=axis.place(0.0),
-        original=axis.place(1.0),
+        axis=axis,
         one_seed=len(line.row.seeds) == 1,
     )
 
@@ -162,7 +151,8 @@ def scatter(table: Table) -> Scatter | None:
     x = Axis(min(max(low, UTILITY_SHOWN_FROM[0]), UTILITY_SHOWN_FROM[1]), high, 70, SCATTER_WIDTH - LABEL_MARGIN)
     y = Axis(*KNOWLEDGE_RANGE, SCATTER_HEIGHT - 46, 14)
     shots = tuple(_shot(n, x, y, entry_id(table.board, n.row)) for n in lines)
-    named = shots if len(shots) <= CROWDED else [shot for shot in shots if shot in set(_wanted(shots))]
+    wanted = _wanted(shots)
+    named = shots if len(shots) <= CROWDED else [shot for shot in shots if shot in set(wanted)]
     compared = [n for n in lines if may_lead(n.row)]
     steps = range(math.ceil(x.low * 20), math.floor(x.high * 20) + 1)
     return Scatter(
@@ -174,7 +164,7 @@ def scatter(table: Table) -> Scatter | None:
         shots=shots,
         named=tuple(named),
         crowd=_crowd([shot for shot in shots if shot not in set(named)]) if len(shots) > CROWDED else None,
-        tags=_tags(shots, x, y),
+        tags=_tags(wanted, x, y),
         frontier_before=_staircase([(n.utility, n.k_before) for n in compared], x, y),
         frontier_after=_staircase([(n.utility, n.k_star) for n in compared], x, y),
         crosses="".join(_cross(n, x, y) for n in compared if (n.on_frontier or 0.0) >= MOST_DRAWS),
@@ -185,16 +175,16 @@ def _shot(line: Line, x: Axis, y: Axis, entry: str) -> Shot:
     utility, before, worst = _value(line.utility), _value(line.k_before), _value(line.k_star)
     removed = f"knowledge removed {percent(1 - before)} before attack, {percent(1 - worst)} after the worst"
     return Shot(
-        name=line.row.label.text,
+        name=called(line.row),
         entry=entry,
         x=x.place(utility),
         y0=y.place(1 - before),
         y1=y.place(1 - worst),
         left_of_axis=utility < x.low,
         bound=bool(line.row.gaps),
-        below_gate=line.row.section == "below_utility",
+        weak=line.row.section not in ("ranked", "reference"),
         control="" if line.row.card.role == "method" else line.row.card.role,
-        words=f"{line.row.label.text}: utility {percent(utility)}, {removed}",
+        words=f"{called(line.row)}: utility {percent(utility)}, {removed}",
     )
 
 
@@ -223,8 +213,10 @@ def _cross(line: Line, x: Axis, y: Axis) -> str:
 
 
 def _wanted(shots: Sequence[Shot]) -> list[Shot]:
-    """Those whose names stand beside the figure: controls, then who removed most; a bound is not ahead of a value."""
-    return sorted(shots, key=lambda s: (not s.control, s.below_gate or s.bound, s.y1, s.name))[:MAX_LABELS]
+    """Those that are named: controls, then ranked rows by what they removed, then others; and some beyond the edge."""
+    ordered = sorted(shots, key=lambda s: (not s.control, s.weak, s.bound, s.y1, s.name))
+    beyond = [shot for shot in ordered if shot.left_of_axis]
+    return [shot for shot in ordered if not shot.left_of_axis][:MAX_LABELS] + beyond[:MAX_ON_EDGE]
 
 
 def _crowd(shots: Sequence[Shot]) -> Crowd:
@@ -235,32 +227,11 @@ def _crowd(shots: Sequence[Shot]) -> Crowd:
     )
 
 
-def _tags(shots: Sequence[Shot], x: Axis, y: Axis) -> tuple[Tag, ...]:
-    """At most eight names in the margin, pushed apart; the controls and the rows that removed most after attack."""
-    wanted = _wanted(shots)
-    beside = [Tag(shorten(s.name), s.x + 10, s.y1 + 4, s.x, s.y1, False) for s in wanted if s.left_of_axis]
-    ordered = sorted((s for s in wanted if not s.left_of_axis), key=lambda s: (s.y1, -s.x, s.name))
-    heights = apart([shot.y1 + 4 for shot in ordered], y.end + 8, y.start)
-    at = x.end + 16
-    led = [Tag(shorten(s.name), at, h, s.x, s.y1, True) for s, h in zip(ordered, heights, strict=True)]
-    return (*led, *beside)
-
-
-def apart(heights: Sequence[float], top: float, bottom: float) -> list[float]:
-    """The nearest heights in the same order that leave a line between neighbours, within top and bottom if they fit."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + LABEL_HEIGHT if placed else top))
-    limit = bottom
-    for i in reversed(range(len(placed))):
-        placed[i] = round(min(placed[i], limit), 1)
-        limit = placed[i] - LABEL_HEIGHT
-    return placed
-
-
-def shorten(name: str, limit: int = LABEL_CHARACTERS) -> str:
-    """A name for a figure, cut visibly; the table has it whole."""
-    return name if len(name) <= limit else name[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def _tags(wanted: Sequence[Shot], x: Axis, y: Axis) -> tuple[Tag, ...]:
+    """Names in the margin, and beside the marks on the left edge."""
+    marks = [[(s.name, s.x, s.y1) for s in wanted if s.left_of_axis is beyond] for beyond in (False, True)]
+    top = y.end + 8
+    return (*in_margin(marks[0], x.end + 16, top, y.start), *at_marks(marks[1], top, y.start - 12))
 
 
 def tint(value: float | None) -> int:

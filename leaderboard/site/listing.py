@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from leaderboard.board import SECTIONS
 from leaderboard.labels import parameters
 from leaderboard.site.addresses import attack_address, method_address
 from leaderboard.site.site import Entry, MethodPage, Site
@@ -70,8 +71,14 @@ def overview_rows(site: Site) -> list[tuple[str, list[Entry | None]]]:
 
 
 def _best(entries: Sequence[Entry]) -> Entry | None:
-    """The entry with the best tier, then the least K*."""
-    return min(entries, key=lambda e: (e.line.tier or math.inf, e.line.k_star.value or 0.0, e.id), default=None)
+    """The entry that stands best: by tier and section, a value of K* before a bound of it, then the least."""
+    return min(entries, key=_merit, default=None)
+
+
+def _merit(entry: Entry) -> tuple[float, int, bool, bool, float, str]:
+    line, k = entry.line, entry.line.k_star.value
+    section = SECTIONS.index(line.row.section)
+    return line.tier or math.inf, section, bool(line.row.gaps), k is None, 0.0 if k is None else k, entry.id
 
 
 def _standing(entries: Sequence[Entry | None]) -> tuple[int, int]:

@@ -16,8 +16,10 @@ from leaderboard.evidence import STATUSES, Evidence, Witnesses
 from leaderboard.experiments import experiments_of
 from leaderboard.labels import key_of
 from leaderboard.site.addresses import entry_id
-from leaderboard.site.board_page import BoardPage, making_of, page_of
+from leaderboard.site.board_page import BoardPage, page_of
 from leaderboard.site.experiment_page import ExperimentPage, experiment_page_of
+from leaderboard.site.making import making_of
+from leaderboard.site.words import called
 from leaderboard.stats import DRAWS
 from leaderboard.submissions.admit import admitted
 from leaderboard.table import Line, tabulate
@@ -53,7 +55,7 @@ class Entry:
     @property
     def name(self) -> str:
         """What the row is called, variant included."""
-        return self.line.row.label.text
+        return called(self.line.row)
 
     @property
     def is_method(self) -> bool:

@@ -101,3 +101,15 @@ def raw_error(pair: tuple[float, float] | None) -> str:
 def signed(value: float) -> str:
     """A share as a percentage with its sign."""
     return f"+{percent(value)}" if value > 0.0005 else percent(value)
+
+
+def plural(count: int, noun: str, several: str = "") -> str:
+    """A count and what is counted."""
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
+def sentence(text: str) -> str:
+    """A text with a capital letter in front, if it begins with a word of small ones, and one full stop behind."""
+    first = text.split(" ", 1)[0]
+    begun = text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
+    return begun.rstrip(" .") + "."

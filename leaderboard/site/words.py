@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from leaderboard.board import Section
+from leaderboard.board import Row, Section
 from leaderboard.evidence import ERRORS, TOLERANCE
 
 SECTION_WORDS: Mapping[Section, str] = {
@@ -25,6 +25,8 @@ FAMILY_NAMES = {
 STATE_WORDS = {"not_applicable": "n/a", "undefined": "n/d", "failed": "fail", "not_run": "n/r"}
 """What stands where an attack left no K."""
 ROLE_NAMES = {"original": "original model", "reference": "never-learned model"}
+CONTROL_NAMES = {"original": "original", "reference": "never-learned"}
+"""What controls are called, whatever their methods are."""
 ACCESS_WORDS = {
     "none": "nothing",
     "text": "asks the model and reads its answers",
@@ -73,3 +75,8 @@ NAME_RULES = (
 def gate(value: float) -> str:
     """A utility gate."""
     return f"{100 * value:g} %" if value else "none"
+
+
+def called(row: Row) -> str:
+    """What a row is called in a line of text."""
+    return CONTROL_NAMES.get(row.card.role, row.label.text)

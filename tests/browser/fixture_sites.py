@@ -12,13 +12,14 @@ from sites import site
 from synthetic import CARD, controls, demo, many, record, stop
 
 from harness.failure import Failure
-from harness.record import BenchmarkCard, Record
+from harness.record import BenchmarkCard, Family, Measurement, Record, Score
 from leaderboard.collection import Collection
 from leaderboard.downloads.tables import slug, to_json
 from leaderboard.site.build import ASSETS, files
 from leaderboard.site.site import site_of
 
 HOSTILE = '</script><img src=x onerror="window.harmed=1">"\'&{{7*7}}'
+LONG = ("circuit_breakers", "npo_sam", "stableun")
 AWKWARD = (
     "x" * 300,
     "evil\u202egnp.exe",
@@ -53,6 +54,7 @@ def gaps() -> list[Record]:
     made += [record("patchy", [stop(0.1)]), record("patchy", [stop(0.4)], attack="round", family="edit")]
     made += [record("excused", [stop(0.1)]), record("excused", curve, **attack)]
     made += [record("excused", attack="round", family="edit", not_applicable="no weights to round")]
+    made += [record("torn", [stop(0.05, 0.85)])]
     for name, k, u in (("inside", 0.1, 0.905), ("outside", 0.1, 0.895), ("idle", 1.0, 1.0), ("gibberish", 0.0, 0.0)):
         made += [record(name, [stop(k, u)]), record(name, curve, **attack)]
         made += [record(name, [stop(k, u)], attack="round", family="edit")]
@@ -88,6 +90,23 @@ def broken(out: Path) -> Path:
     return site(gaps(), out, failures=(Failure(cell, "RuntimeError: out of memory", "x.log"),))
 
 
+def wide() -> list[Record]:
+    """Every family of attacks, a privacy score, long names and long numbers: as many columns as a board has."""
+    families: dict[Family, str] = {"relearn": "relearn_lora", "finetune": "near", "edit": "round"}
+    families |= {"activation": "ablation", "embedding": "soft_prompt", "prompt": "prompts"}
+    curve = [stop(k, 0.93, budget=n, series="without fold 1") for k, n in ((0.12, 0), (0.2, 500), (0.3, 15_315))]
+    made = [*controls(), *(record(name, [stop(0.12, 0.93)]) for name in LONG)]
+    for family, attack in families.items():
+        for name, role in (("original", "original"), ("never", "reference"), *((name, "method") for name in LONG)):
+            made.append(record(name, curve, role=role, attack=attack, family=family))
+    return [replace(r, measurements=tuple(map(leaking, r.measurements))) for r in made]
+
+
+def leaking(measurement: Measurement) -> Measurement:
+    auc = Score(0.6, 0.01, 100, "zero", "privacy", chance=0.5)
+    return replace(measurement, scores={**measurement.scores, "min_k_auc": auc})
+
+
 def lonely() -> list[Record]:
     """One row."""
     return [*controls(), record(stops=[stop(0.1)])]
@@ -109,4 +128,5 @@ SITES: dict[str, Callable[[Path], Path]] = {
     "most": partial(front, partial(many, 1_000)),
     "hostile": partial(made, hostile),
     "gaps": broken,
+    "wide": partial(made, wide),
 }

@@ -19,11 +19,11 @@ from leaderboard.site.figures import (
     STRIP_WIDTH,
     Axis,
     scatter,
-    shorten,
     strip,
     tint,
 )
 from leaderboard.site.panels import MOST, small_multiples
+from leaderboard.site.words import called
 from leaderboard.table import Table, tabulate
 
 RELEARN = {"attack": "relearn", "family": "relearn"}
@@ -63,7 +63,7 @@ def test_scatter_marks_map_back_to_utility_and_knowledge_removed() -> None:
     assert figure is not None
     by_name = {shot.name: shot for shot in figure.shots}
     for line in board.lines:
-        shot = by_name[line.row.label.text]
+        shot = by_name[called(line.row)]
         assert 1 - figure.y.datum(shot.y1) == pytest.approx(line.k_star.value, abs=0.005)
         assert shot.left_of_axis or figure.x.datum(shot.x) == pytest.approx(line.utility.value, abs=0.005)
 
@@ -127,10 +127,6 @@ def test_tint_has_seven_steps(k: float, step: int) -> None:
     assert tint(k) == step
 
 
-def test_a_long_name_is_cut_visibly_in_figures() -> None:
-    assert shorten("x" * 40) == "x" * 25 + "…"
-
-
 def test_marks_of_the_cost_figure_map_back_to_effort_and_knowledge_left() -> None:
     dear = replace(record("dear", [stop(0.4)]).unlearn_cost, token_forwards=8_000.0, token_backwards=0.0)
     made = [*controls(), record("plain", [stop(0.2)]), record("dear", [stop(0.4)], cost=dear)]
@@ -158,3 +154,49 @@ def test_a_row_without_its_attacks_is_not_named_before_one_that_has_them() -> No
     assert found is not None
     assert "bare" not in [tag.text for tag in found.tags]
     assert len(found.tags) == MAX_LABELS
+
+
+def standing() -> list[Record]:
+    """A ranked row, one that forgot nothing and lost little under attack, and one that lost half of its utility."""
+    made = controls({"relearn": ("relearn", [stop(0.0)])})
+    for name, k, u, after in (("firm", 0.1, 0.95, 0.6), ("idle", 0.3, 0.96, 0.4), ("wreck", 0.0, 0.5, 0.1)):
+        made += [record(name, [stop(k, u)]), record(name, [stop(after, u)], **RELEARN)]
+    return made
+
+
+def test_only_ranked_rows_lead() -> None:
+    drawn = table(standing())
+    found = scatter(drawn)
+    assert found is not None
+    assert {line.row.label.name for line in drawn.lines if line.on_frontier is not None} == {"firm"}
+    heights = [float(y) for y in re.findall(r"V([\d.]+)", found.frontier_after)]
+    assert [round(found.y.datum(y), 2) for y in heights] == [0.4]
+
+
+def test_what_is_not_ranked_is_faint_and_named_after_what_is() -> None:
+    found = scatter(table(standing()))
+    assert found is not None
+    assert {shot.name: shot.weak for shot in found.shots if not shot.control} == {
+        "firm": False,
+        "idle": True,
+        "wreck": True,
+    }
+    ranked = [
+        r for i in range(MAX_LABELS) for r in (record(f"m{i}", [stop(0.2)]), record(f"m{i}", [stop(0.5)], **RELEARN))
+    ]
+    crowd = scatter(table([*standing(), *ranked]))
+    assert crowd is not None
+    assert "idle" not in {tag.text for tag in crowd.tags}
+
+
+def test_a_row_on_the_left_edge_has_its_name_beside_it() -> None:
+    found = scatter(table(standing()))
+    assert found is not None
+    (tag,) = (tag for tag in found.tags if tag.text == "wreck")
+    assert (tag.led, tag.x - tag.to_x) == (False, 10)
+
+
+def test_controls_are_called_what_they_are() -> None:
+    found = scatter(table(standing()))
+    assert found is not None
+    assert {shot.name for shot in found.shots if shot.control} == {"original", "never-learned"}

@@ -6,14 +6,15 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from jsonschema import Draft202012Validator
 from sites import pages, site
 from synthetic import controls, moved, record, stop
 
 from leaderboard.collection import Collection
 from leaderboard.downloads.bib import methods_bibtex
-from leaderboard.site.listing import settings_of
-from leaderboard.site.site import site_of
+from leaderboard.site.listing import overview_rows, settings_of
+from leaderboard.site.site import Site, site_of
 from leaderboard.site.spelling import NOTHING
 
 
@@ -41,6 +42,33 @@ def test_a_parameter_that_one_setting_lacks_is_a_dash() -> None:
     (method,) = site_of(Collection((*controls(), *two))).methods
     _, rows = settings_of(method)
     assert [(sorted(values), differ) for name, values, differ in rows if name == "rho"] == [(["2", NOTHING], True)]
+
+
+def two_settings(*rows: tuple[float, float, float | None]) -> Site:
+    """A site of one method in settings that differ in K and u before attack and in K after, None if not attacked."""
+    made = controls({"relearn": ("relearn", [stop(0.0)])})
+    for number, (k, u, after) in enumerate(rows):
+        made.append(record(stops=[stop(k, u)], params={"beta": number}))
+        if after is not None:
+            relearned = [stop(after, u)]
+            made.append(record(stops=relearned, params={"beta": number}, attack="relearn", family="relearn"))
+    return site_of(Collection(tuple(made)))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(0.1, 0.95, 0.6), (0.05, 0.95, None)],  # ranked before incomplete
+        [(0.1, 0.95, 0.6), (0.0, 0.5, 0.05)],  # before broken
+        [(0.0, 0.5, 0.6), (0.0, 0.5, None)],  # of two that are broken, a value before a bound
+        [(0.5, 0.95, 0.6), (0.4, 0.95, None)],  # of two that forgot too little as well
+        [(0.5, 0.95, 0.6), (0.4, 0.95, 0.7)],  # then the least
+    ],
+)
+def test_the_overview_takes_no_bound_for_the_best_entry(rows: list[tuple[float, float, float | None]]) -> None:
+    ((_, (best,)),) = overview_rows(two_settings(*rows))
+    assert best is not None
+    assert best.line.k_star.value == pytest.approx(0.6)
 
 
 def test_references_have_keys_of_their_own_and_close_their_braces() -> None:

@@ -10,7 +10,7 @@
     var gates = row.getAttribute("data-g").split("|");
     rows.push({ el: row, place: place, id: row.id.slice(2), gates: gates, home: gates[defaultGate()], text: row.cells[1].textContent.toLowerCase() });
   });
-  var byId = {};
+  var byId = Object.create(null);
   rows.forEach(function (row) { byId[row.id] = row; });
   function $(id) { return document.getElementById(id); }
   function defaultGate() { var picked = $("gate").querySelector("option[selected]"); return picked ? picked.index : 0; }
@@ -29,26 +29,35 @@
   function numeric(index) { return index === 0 || heads[index].classList.contains("n"); }
   function column(name) { return heads.findIndex(function (head) { return slug(head) === name; }); }
   function slug(head) { return head.textContent.trim().toLowerCase().replace(/[^a-z0-9*()]+/g, "-").replace(/^-|-$/g, ""); }
+  function at(row, index) {
+    if (row.keys[index] === undefined) row.keys[index] = key(row.el.cells[index], numeric(index));
+    return row.keys[index];
+  }
   function compare(index, sign) {
     return function (one, other) {
-      var a = one.keys[index], b = other.keys[index];
-      if (a === undefined) a = one.keys[index] = key(one.el.cells[index], numeric(index));
-      if (b === undefined) b = other.keys[index] = key(other.el.cells[index], numeric(index));
+      var a = at(one, index), b = at(other, index);
       if (a === null || b === null) return a === b ? one.place - other.place : a === null ? 1 : -1;
       if (a.value !== b.value) return (a.value < b.value ? -1 : 1) * sign;
       if (a.bound !== b.bound) return (a.bound - b.bound) * sign;
       return one.place - other.place;
     };
   }
+  // Python's own order under the board's gate; under another K*, with bounds and gaps last.
+  function placed(one, other) { return one.place - other.place; }
+  function byStar(one, other) {
+    var a = at(one, 2), b = at(other, 2), gap = !a - !b || (a && !!a.bound - !!b.bound);
+    return gap || (a && a.value - b.value) || placed(one, other);
+  }
   rows.forEach(function (row) { row.keys = []; });
 
   function draw(announce) {
     var gate = parseInt(state.gate, 10), index = state.sort ? column(state.sort) : -1;
-    var placed = function (a, b) { return a.place - b.place; }, sorted = index < 0 ? placed : compare(index, state.dir === "desc" ? -1 : 1);
+    rows.forEach(function (row) { rank(row, row.gates[gate]); });
+    var sorted = index >= 0 ? compare(index, state.dir === "desc" ? -1 : 1) : gate === defaultGate() ? placed : byStar;
     var order = rows.slice().sort(function (a, b) { return a.home.charAt(0) === "c" && b.home.charAt(0) === "c" ? placed(a, b) : sorted(a, b); });
     var groups = {}, shown = 0, visible = 0, words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
     order.forEach(function (row) {
-      var standing = row.gates[gate], section = SECTIONS[standing.charAt(0)];
+      var section = SECTIONS[row.gates[gate].charAt(0)];
       var keep = section === "reference" || (words.every(function (word) { return row.text.indexOf(word) >= 0; }) &&
         (!state.status || cellText(row, "status") === state.status) && (!state.family || row.family === state.family));
       if (keep && section !== "reference") shown++;
@@ -56,7 +65,6 @@
       row.el.classList.toggle("cut", cut);
       row.el.hidden = !keep;
       if (keep && !cut) visible++;
-      rank(row, standing);
       (groups[section] = groups[section] || []).push(row);
     });
     Object.keys(bodies).forEach(function (name) {
@@ -65,6 +73,8 @@
       body.hidden = !mine.some(function (row) { return !row.el.hidden; });
       body.classList.toggle("cut", !mine.some(function (row) { return !row.el.hidden && !row.el.classList.contains("cut"); }));
     });
+    var below = bodies.below_utility.querySelector("th span");
+    below.textContent = below.textContent.replace(/u < .*?\)/, "u < " + $("gate").options[gate].text + ")");
     var total = rows.filter(function (row) { return row.home.charAt(0) !== "c"; }).length;
     $("count").textContent = shown ? shown + " of " + total + " shown" : "0 of " + total + " shown: nothing matches. ";
     if (!shown && total) { var reset = document.createElement("button"); reset.type = "button"; reset.textContent = "Reset"; reset.addEventListener("click", function () { change(Object.assign({}, initial, { cols: state.cols, sel: state.sel })); }); $("count").appendChild(reset); }
@@ -83,6 +93,7 @@
     var cell = row.el.cells[0], tied = standing.slice(-1) === "*", words = standing.slice(1).replace("*", "").replace("-", "\u2013") || "\u2013";
     if (cell.getAttribute("data-now") === standing) return;
     cell.setAttribute("data-now", standing);
+    row.keys[0] = undefined;
     cell.textContent = words;
     if (tied) { var hidden = document.createElement("span"); hidden.className = "visually-hidden"; hidden.textContent = " tied with best"; cell.appendChild(hidden); }
     row.el.classList.toggle("tied", tied);
@@ -96,10 +107,11 @@
   }
   function read() {
     var found = Object.assign({}, initial), text = location.hash;
+    if (text === "#board") return state;
     if (text.slice(0, 2) === "#?") text.slice(2).split("&").forEach(function (part) {
       var at = part.indexOf("="), name = part.slice(0, at), value = "";
       try { value = decodeURIComponent(part.slice(at + 1)); } catch (_) { return; }
-      if (at > 0 && name in initial && valid(name, value)) found[name] = value;
+      if (at > 0 && Object.keys(initial).indexOf(name) >= 0 && valid(name, value)) found[name] = value;
     });
     return found;
   }
@@ -108,7 +120,7 @@
     if (name === "dir") return value === "asc" || value === "desc";
     if (name === "status" || name === "family" || name === "gate") return Array.prototype.some.call($(name).options, function (option) { return option.value === value; });
     if (name === "cols") return value.split(",").every(function (key) { return boxes().some(function (box) { return box.value === key; }); });
-    if (name === "sel") return value.split(",").every(function (id) { return id in byId; });
+    if (name === "sel") return value.split(",").length < 3 && value.split(",").every(function (id) { return byId[id]; });
     return name === "all" ? value === "1" : value.length <= 200;
   }
   function boxes() { return Array.prototype.slice.call(document.querySelectorAll(".columns input")); }
@@ -223,13 +235,13 @@
     heads.forEach(function (head, at) {
       if (head.hasAttribute("data-fixed")) return;
       var term = document.createElement("dt"), text = document.createElement("dd");
-      term.textContent = plain(head); text.textContent = plain(row.cells[at]);
+      term.textContent = plain(head); text.textContent = plain(row.cells[at]) + (row.cells[at].title ? ", " + row.cells[at].title : "");
       list.appendChild(term); list.appendChild(text);
     });
     var id = row.id.slice(2), records = document.createElement("a");
     list.appendChild($("making-" + (row.getAttribute("data-m") || 0)).content.cloneNode(true));
     records.href = drawer.getAttribute("data-records") + id + ".records.gz"; records.textContent = id + ".records.gz";
-    [["Entry", id], ["Measure again", "harness leaderboard reproduce " + id], ["Records", "SHA-256 " + row.getAttribute("data-h") + "\u2026"]].forEach(function (line) {
+    [["Entry", id], ["Measure again", "harness leaderboard reproduce " + id + " " + drawer.getAttribute("data-folders")], ["Records", "SHA-256 " + row.getAttribute("data-h") + "\u2026"]].forEach(function (line) {
       var term = document.createElement("dt"), text = document.createElement("dd"), code = document.createElement("code");
       term.textContent = line[0]; code.textContent = line[1];
       if (line[0] === "Records") { text.appendChild(records); text.appendChild(document.createTextNode(", ")); }
@@ -243,7 +255,7 @@
   drawer.addEventListener("close", function () { if (opener) opener.focus(); opener = null; });
 
   // A row and its mark in the figure point at each other.
-  var shots = {};
+  var shots = Object.create(null);
   Array.prototype.forEach.call(document.querySelectorAll(".scatter [data-e]"), function (shot) { shots[shot.getAttribute("data-e")] = shot; });
   rows.forEach(function (row) {
     var shot = shots[row.id];

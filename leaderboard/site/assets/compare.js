@@ -27,6 +27,12 @@
     }
     return [null, null];
   }
+  // Under one attack every row has its interval to the leader of the board, and no other.
+  function toLeader(board, a, b, at) {
+    if (b.id === board.leader) return a.apart[at];
+    var found = a.id === board.leader ? b.apart[at] : null;
+    return found && [-found[1], -found[0]];
+  }
   function word(interval, lower) {
     if (!interval) return "interval not precomputed";
     if (interval[0] <= 0 && interval[1] >= 0) return "not separable";
@@ -80,13 +86,17 @@
     var thead = element("thead"); thead.appendChild(head); table.appendChild(thead);
     var bound = a.bound || b.bound;
     row(body, "K*", left(a), left(b), percent, bound ? null : intervals[0], same || (bound ? "attacks are missing" : word(intervals[0], true)));
-    row(body, "K(0)", a.before, b.before, percent);
+    row(body, "K(0)", a.before, b.before, percent, null, same || word(null));
     row(body, "Utility u", a.utility, b.utility, percent, intervals[1], same || word(intervals[1], false));
-    board.attacks.forEach(function (name, at) { row(body, "K after " + name, a.attacks[at], b.attacks[at], percent); });
+    board.attacks.forEach(function (name, at) {
+      var mine = a.attacks[at], theirs = b.attacks[at], apart = toLeader(board, a, b, at);
+      row(body, "K after " + name, mine, theirs, percent, apart, same || (typeof mine === "number" && typeof theirs === "number" ? word(apart, true) : ""));
+    });
     row(body, "Cost ratio", a.cost, b.cost, function (value) { return typeof value === "number" ? value.toFixed(1).replace("-", "\u2212") : "\u2013"; });
     [["Worst attack", a.worst || "no attack", b.worst || "no attack"], ["Status", a.status, b.status], ["Seeds", String(a.seeds), String(b.seeds)]].forEach(function (line) { row(body, line[0], line[1], line[2], String); });
+    function setting(entry, name) { return Object.prototype.hasOwnProperty.call(entry.settings, name) ? entry.settings[name] : "\u2013"; }
     Object.keys(Object.assign({}, a.settings, b.settings)).sort().forEach(function (name) {
-      var mine = name in a.settings ? a.settings[name] : "\u2013", theirs = name in b.settings ? b.settings[name] : "\u2013";
+      var mine = setting(a, name), theirs = setting(b, name);
       if (mine !== theirs) row(body, name, mine, theirs, String, null, "setting");
     });
     board.makings[a.making].forEach(function (line, at) { row(body, line[0], line[1], board.makings[b.making][at][1], String, null, "", "long"); });
