@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from leaderboard.downloads.cells import Newest
 from leaderboard.downloads.tex import escaped
 from leaderboard.slugs import distinct_stem
 
 _ARXIV = re.compile(r"(?:arXiv:)?(\d{4}\.\d{4,5})(?:v\d+)?")
 
 
-def site_bibtex(*, title: str, release: str, year: str) -> str:
-    """The site as it stands in one build."""
-    fields = {"title": f"{{{escaped(title)}}}", "year": year, "note": escaped(release)}
+def site_bibtex(*, title: str, release: str, made: Newest, notices: Sequence[str]) -> str:
+    """The site as it stands in one build.
+
+    Args:
+        title: Of the site.
+        release: What the site says of itself.
+        made: When its newest records were made, and by which harness.
+        notices: What must stand wherever its numbers stand.
+    """
+    commits = f"Harness commit {', '.join(made.commits)}." if made.commits else ""
+    note = " ".join(part for part in (release, commits, *notices) if part)
+    fields = {"title": f"{{{_text(title)}}}", "year": made.started[:4], "note": _text(note)}
     return _entry("unlearning-under-attack", fields)
 
 
-def methods_bibtex(named: Iterable[tuple[str, str, str]]) -> str:
+def methods_bibtex(named: Iterable[tuple[str, str, str]], *, notices: Sequence[str] = ()) -> str:
     """One reference per method or attack that has a source; the first of several of one name.
 
     Args:
         named: ``method`` or ``attack``, name, and citation: an arXiv id, or words.
+        notices: What must stand wherever the site's numbers stand; said once before the first entry.
     """
     entries = []
     distinct = {(kind, name): citation for kind, name, citation in sorted(set(named), reverse=True)}
@@ -31,15 +42,26 @@ def methods_bibtex(named: Iterable[tuple[str, str, str]]) -> str:
         if found:
             number = found.group(1)
             fields = {
-                "title": f"Source of {escaped(name)}",
+                "title": f"Source of {_text(name)}",
                 "eprint": number,
                 "archiveprefix": "arXiv",
                 "url": f"https://arxiv.org/abs/{number}",
             }
             entries.append(_entry(key, fields))
         elif citation.strip():
-            entries.append(_entry(key, {"title": f"Source of {escaped(name)}", "note": escaped(citation)}))
-    return "\n".join(entries)
+            entries.append(_entry(key, {"title": f"Source of {_text(name)}", "note": _text(citation)}))
+    return _comment(notices) + "\n".join(entries)
+
+
+def _comment(notices: Sequence[str]) -> str:
+    """A line before the entries: BibTeX passes over whatever holds no @."""
+    words = " ".join(" ".join(notices).replace("@", " ").split())
+    return f"% {words}\n\n" if words else ""
+
+
+def _text(text: str) -> str:
+    """Text that prints as itself; BibTeX counts braces with a backslash before them as well, so there are none."""
+    return escaped(text).replace(r"\{", r"\textbraceleft{}").replace(r"\}", r"\textbraceright{}")
 
 
 def _entry(key: str, fields: dict[str, str]) -> str:

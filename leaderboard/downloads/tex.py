@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
+from leaderboard.downloads.cells import suite
 from leaderboard.sampling import Estimate
+from leaderboard.site.spelling import MINUS, percent, spread
 from leaderboard.table import Line, Table
 
 SECTIONS = {
@@ -40,7 +42,7 @@ def to_tex(table: Table, *, release: str) -> str:
     """
     board = table.board
     lines = [
-        f"% {_comment(board.card.title)}: harness leaderboard build. {_comment(board.notice)}",
+        f"% {_comment(board.card.title)}, suite {suite(board)}: harness leaderboard build. {_comment(board.notice)}",
         r"\begin{table}",
         r"\centering\small",
         r"\begin{tabular}{llrrrlr}",
@@ -91,12 +93,16 @@ def _row(line: Line) -> str:
 def _value(estimate: Estimate, *, bold: bool = False, bound: bool = False) -> str:
     if estimate.value is None:
         return "--"
-    text = f"{100 * estimate.value:.1f}"
+    text = _typeset(percent(estimate.value))
     shown = rf"\textbf{{{text}}}" if bold else text
-    if estimate.interval:
-        half = 50 * (estimate.interval.high - estimate.interval.low)
-        shown += rf"{{\scriptsize$\pm${half:.1f}}}"
+    if sides := _typeset(spread(estimate)):
+        shown += rf"{'~' if sides[0] == '[' else ''}{{\scriptsize{sides}}}"
     return rf"$\geq$ {shown}" if bound else shown
+
+
+def _typeset(text: str) -> str:
+    """What the page writes as a number, in mathematics where TeX has signs of its own."""
+    return text.replace("\N{PLUS-MINUS SIGN}", r"$\pm$").replace(MINUS, "$-$")
 
 
 def _caption(table: Table, release: str) -> str:

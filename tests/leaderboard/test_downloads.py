@@ -5,23 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sites import site
 from synthetic import PROVENANCE, controls, demo, moved, record, stop
 
 from harness.record import Record, Score
 from leaderboard.collection import Collection, Submission
+from leaderboard.downloads.bib import methods_bibtex, site_bibtex
 from leaderboard.downloads.cells import newest, suite
 from leaderboard.downloads.files import board_files
 from leaderboard.downloads.tables import to_csv
+from leaderboard.downloads.tex import to_tex
+from leaderboard.sampling import Estimate
 from leaderboard.site.build import Pages
 from leaderboard.site.site import Site, site_of
+from leaderboard.stats import Interval
 
 RELEARN: dict[str, Any] = {"attack": "relearn", "family": "relearn"}
 SLY: dict[str, Any] = {"attack": "sly", "family": "prompt"}
+POCKET = "Pocket benchmark, not results on real models."
 
 
 def made_of(records: Iterable[Record], **more: Any) -> Site:
@@ -154,6 +162,90 @@ def test_privleak_is_in_every_table_and_a_row_without_keeps_its_columns() -> Non
     assert (float(leak["value"]), leak["n"]) == (pytest.approx(-0.2), "100")
 
 
+def tex_of(*records: Record, k_star: Estimate | None = None) -> str:
+    table = made_of([*controls(), *records]).pages[0].table
+    lines = tuple(replace(line, k_star=k_star or line.k_star) for line in table.lines)
+    return to_tex(replace(table, lines=lines), release="Newest record 2026-01-02.")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.45, 0.55, r"50.0{\scriptsize$\pm$5.0}"), (0.48, 0.60, r"50.0~{\scriptsize[48.0, 60.0]}")],
+)
+def test_an_uneven_interval_is_written_out_in_the_tex_as_on_the_page(low: float, high: float, text: str) -> None:
+    assert text in tex_of(record(stops=[stop(0.1)]), k_star=Estimate(0.5, Interval(low, high)))
+
+
+def test_a_negative_share_has_a_minus_of_mathematics_and_zero_has_none() -> None:
+    assert "$-$2.1" in tex_of(record(stops=[stop(0.1)]), k_star=Estimate(-0.021))
+    assert "-0.0" not in tex_of(record(stops=[stop(0.1)]), k_star=Estimate(-0.0001))
+
+
+HOSTILE = ("}", "{{", "\\}{", "a & b \\\\ %$#_^~<>", "\\end{table}", "@misc{x,", "x\n@y")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_ends_a_brace_or_an_environment_of_the_tex(name: str) -> None:
+    text = tex_of(record(name, [stop(0.1)]), record("b", [stop(0.1)], params={"way": name}))
+    code = re.sub(r"(?m)^%.*$", "", text)
+    opened: list[str] = []
+    for verb, environment in re.findall(r"\\(begin|end)\{(\w+)\}", code):
+        assert opened.append(environment) is None if verb == "begin" else opened.pop() == environment
+    assert opened == []
+    depths = [0]
+    for token in re.findall(r"\\.|[{}]", code, flags=re.DOTALL):
+        depths.append(depths[-1] + {"{": 1, "}": -1}.get(token, 0))
+    assert (min(depths), depths[-1]) == (0, 0)
+    cells = [re.sub(r"\\.", "", line).count("&") for line in code.splitlines() if line.endswith(r"\\") and "&" in line]
+    assert set(cells) == {6}
+
+
+def bibtex_read(text: str) -> dict[str, dict[str, str]]:
+    """Entries as BibTeX reads them: whatever holds no @ is passed over, and every brace counts."""
+    found: dict[str, dict[str, str]] = {}
+    rest = text
+    while "@" in rest:
+        start = re.match(r"@misc\{([a-z0-9-]+),\n", rest := rest[rest.index("@") :])
+        assert start
+        assert start.group(1) not in found
+        fields = found.setdefault(start.group(1), {})
+        rest = rest[start.end() :]
+        while field := re.match(r"\s*(\w+) = (?=\{)", rest):
+            depth, at = 0, field.end()
+            while depth or at == field.end():
+                depth += {"{": 1, "}": -1}.get(rest[at], 0)
+                at += 1
+            fields[field.group(1)] = rest[field.end() + 1 : at - 1]
+            assert rest[at] == ","
+            rest = rest[at + 1 :]
+        assert rest.startswith("\n}\n")
+        rest = rest[3:]
+    return found
+
+
+def test_no_name_and_no_citation_breaks_the_references() -> None:
+    named = [("method", name, f"{name} 2026") for name in HOSTILE] + [("attack", "plain", "2502.05374")]
+    found = bibtex_read(methods_bibtex(named, notices=["Mail a@b{c."]))
+    assert len(found) == len(HOSTILE) + 1
+    assert found["attack-plain"]["eprint"] == "2502.05374"
+    (brace,) = [fields for fields in found.values() if fields["title"] == r"Source of \textbraceright{}"]
+    assert brace["note"] == r"\textbraceright{} 2026"
+
+
+def test_the_site_s_reference_holds_whatever_a_release_is_called() -> None:
+    made = newest([], frozenset())
+    found = bibtex_read(site_bibtex(title="T {", release="R } @x{.", made=made, notices=["N {."]))
+    assert list(found) == ["unlearning-under-attack"]
+
+
+def test_references_carry_the_pocket_stamp_and_the_site_s_its_commit(tmp_path: Path) -> None:
+    out = site([*controls(), record(stops=[stop(0.1)])], tmp_path)
+    assert (out / "data" / "methods.bib").read_text().startswith(f"% {POCKET}")
+    note = bibtex_read((out / "data" / "site.bib").read_text())["unlearning-under-attack"]["note"]
+    assert POCKET in note
+    assert f"Harness commit {PROVENANCE.commit[:12]}." in note
+
+
 def test_the_newest_record_is_the_newest_of_the_maintainers_own() -> None:
     later = replace(PROVENANCE, started="2027-05-06T07:08", commit="fedcba9876543210", dirty=True)
     guest = replace(record("mine", [stop(0.1)]), provenance=later)
@@ -176,6 +268,13 @@ def test_the_suite_is_the_benchmark_and_the_ranked_attacks() -> None:
     assert named(usual[0], record(stops=[stop(0.6)], attack_params={"lr": 1.0}, **RELEARN)) != first
     other = [moved(one, {"facts": 7}) for one in (*controls(), *usual)]
     assert suite(made_of(other).pages[0].board) != first
+
+
+def test_every_file_of_a_board_names_the_suite() -> None:
+    made = made_of(demo())
+    name = suite(made.pages[0].board)
+    assert {end for end, text in downloads(made).items() if name not in text} == set()
+    assert json.loads(downloads(made)[".meta.json"])["suite"] == json.loads(downloads(made)[".json"])["suite"] == name
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
