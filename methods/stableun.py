@@ -51,7 +51,7 @@ BASES: Mapping[str, Forget] = {"npo": "preference", "simnpo": "simple", "ga": "a
 GUARD = 1e-6
 """Share of the forget branch in the projection's denominator: matters only if the retain branch is 1000x smaller."""
 FAINT = "the retain branch has %.1e of the length of the forget branch: its direction is mostly noise"
-"""What is logged, at level INFO, at every step where that share is below 1e-2 (spec: methods 1.4b)."""
+"""What is logged, as a warning, at every step where that share is below 1e-2 (spec: methods 1.4b)."""
 
 Gradient = Callable[[float], list[Tensor]]
 """A factor times the gradient of a loss at the weights as they stand; the tensors are the caller's to change."""
@@ -159,6 +159,9 @@ POCKET: Mapping[str, object] = {
 SMALL: Mapping[str, object] = {**POCKET, **SMALL_BUDGET}
 """Carried over from the pocket, not tuned on small models; documents are cut to 512 tokens (docs/pocket_tuning.md)."""
 
+MUSE: Mapping[str, object] = {"lr": 1e-5, "warmup": 0, "beta": 0.1, "reduce": "sum", "max_tokens": 2048}
+"""Of its nearest neighbour, SAM on NPO (npo_sam), and not tuned: nothing is published (spec: methods 1.5)."""
+
 
 @dataclass(frozen=True)
 class StableUN(Paired):
@@ -184,23 +187,17 @@ class StableUN(Paired):
     forget_feedback: float = param(1.0, "Weight of the forget gradient at perturbed weights (lambda_f).", ge=0)
     retain_feedback: float = param(2.25, "Weight of the retain gradient (lambda_r; 2502.05374's retain weight).", ge=0)
     query_batch: Literal["same", "fresh"] = param(
-        "same",
-        "Forget batch of the feedback: the temporary step's, or one of its own (2407.10494).",
-        choices=("same", "fresh"),
+        "same", "Forget batch of the feedback: the temporary step's or its own (2407.10494).", choices=("same", "fresh")
     )
     split: Literal["paper", "clean"] = param("paper", "Where the nominal gradient goes.", choices=("paper", "clean"))
     project: Literal["off", "conflict", "always"] = param(
         "conflict", "When branches are harmonised.", choices=("off", "conflict", "always")
     )
     scope: Literal["global", "module"] = param(
-        "global",
-        "Where branches are compared: as one vector, or in every weight tensor by itself (2509.23362).",
-        choices=("global", "module"),
+        "global", "Branches are compared as one vector, or tensor by tensor (2509.23362).", choices=("global", "module")
     )
     metric: Literal["euclid", "lora_invariant"] = param(
-        "euclid",
-        "Unit of length: of the weights, or of each tensor's norm, so that rescaled adapters are the same.",
-        choices=("euclid", "lora_invariant"),
+        "euclid", "Unit of length: 1, or each tensor's norm (for adapters).", choices=("euclid", "lora_invariant")
     )
     beta: float = param(0.015, "Inverse temperature of npo and simnpo, for means over tokens (2502.05374).", gt=0)
     reduce: Literal["sum", "mean"] = param(
@@ -220,6 +217,8 @@ class StableUN(Paired):
         "pocket-wmdp": POCKET,
         "pocket-muse": POCKET,
         "small": SMALL,
+        "muse-news": {**MUSE, "steps": 10 * 102, "retain_feedback": 1.0},
+        "muse-books": {**MUSE, "steps": 139, "retain_feedback": 2.5},
     }
 
     def __post_init__(self) -> None:
