@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from leaderboard.site.cost_figure import CostFigure, cost_figure
 from leaderboard.site.figures import Scatter, Strip, scatter, strip
 from leaderboard.site.panels import Panels, small_multiples
 from leaderboard.site.spelling import number, percent, plural, sentence
+from leaderboard.site.words import called
 from leaderboard.table import Line, Table
 
 SECTION_TITLES: dict[Section, str] = {
@@ -28,6 +29,7 @@ SECTION_TITLES: dict[Section, str] = {
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "nearest to the never-learned"}
 _UNDEFINED_TITLE = "Not ranked: K is not defined here"
 _FIXED_COLUMNS = 13
+_FEW = 4  # names that are listed rather than counted
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,18 @@ class BoardPage:
 
     @property
     def not_applicable(self) -> tuple[tuple[str, str], ...]:
-        """Why attacks have no meaning on some row: each reason once, with the attacks that it holds for."""
-        found: dict[str, set[str]] = {}
-        for outcome in _outcomes(self.board):
-            if outcome.not_applicable:
-                found.setdefault(sentence(outcome.not_applicable), set()).add(outcome.attack.label.text)
-        return tuple(sorted((", ".join(sorted(attacks)), reason) for reason, attacks in found.items()))
+        """Why attacks have no meaning on some rows: which on which, and the reason, which is said once."""
+        found: dict[str, tuple[set[str], set[str]]] = {}
+        for row in self.board.rows:
+            for outcome in row.outcomes:
+                if outcome.not_applicable:
+                    attacks, rows = found.setdefault(sentence(outcome.not_applicable), (set(), set()))
+                    attacks.add(outcome.attack.label.text)
+                    rows.add(called(row))
+        listed = (
+            (f"{_named(attacks, 'attack')} on {_named(rows, 'row')}", why) for why, (attacks, rows) in found.items()
+        )
+        return tuple(sorted(listed))
 
     @property
     def states(self) -> frozenset[str]:
@@ -238,6 +246,11 @@ def page_of(table: Table) -> BoardPage:
         leaks=tuple(sorted({name for line in table.lines for name in line.leaks})),
         remarks=remarks_of(table.board),
     )
+
+
+def _named(names: Collection[str], noun: str) -> str:
+    """The names of a few, the number of many."""
+    return ", ".join(sorted(names)) if len(names) <= _FEW else plural(len(names), noun)
 
 
 def _outcomes(board: Board) -> list[Outcome]:

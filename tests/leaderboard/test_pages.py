@@ -68,7 +68,7 @@ def test_reasons_are_sentences_each_said_once(tmp_path: Path) -> None:
     made = [*controls(), record(stops=[stop(0.1)])]
     made += [record(attack=a, family="edit", not_applicable="the model has no blocks.") for a in ("prune", "round")]
     text = board(site(made, tmp_path))
-    assert "<bdi>prune, round</bdi> not applicable to some row: <bdi>The model has no blocks.</bdi></li>" in text
+    assert "<bdi>prune, round on alpha</bdi>: <bdi>The model has no blocks.</bdi></li>" in text
 
 
 def test_the_remark_that_nearly_every_row_has_stands_on_the_entry_page_alone(tmp_path: Path) -> None:
