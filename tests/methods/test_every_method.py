@@ -140,7 +140,7 @@ def test_presets_name_fields_that_exist(cls: Any) -> None:
     assert all(preset.keys() <= fields for preset in (*cls.presets.values(), *(p.fields for p in published.values())))
     assert all(one.source for one in published.values())
     assert {field for spelt in cls.search for field in spelt.split("|")} <= fields
-    assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse", "small"}
+    assert cls.presets.keys() <= {"pocket-wmdp", "pocket-muse", "small", "muse-news", "muse-books"}
     assert published.keys() <= {"wmdp-bio", "wmdp-cyber", "muse-news", "muse-books"}
 
 
