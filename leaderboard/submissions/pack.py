@@ -12,7 +12,9 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.archive import SUFFIX, packed
@@ -21,11 +23,16 @@ from leaderboard.slugs import stem
 from leaderboard.submissions.about import ABOUT, EXAMPLE
 
 RECORDS, ITEMS, SUMS, VERSIONS = "records", "items", "SHA256SUMS", "versions.txt"
+_PACKED = re.compile(rf"(?:{RECORDS}/[a-z0-9-]+/[a-z0-9-]+\.records|{ITEMS}/[a-z0-9-]+/[a-z0-9-]+\.csv)\.gz")
 _HEAD = ("cell", "attack", "seed", "stop", "series", "budget", "score", "item", "value")
 
 
 def pack(records: Sequence[Record], out: Path) -> list[Path]:
-    """Write a submission into a folder; what stands there already is replaced, but for the file written by hand."""
+    """Write a submission into a folder; an entry that stands there is replaced, but for the file written by hand.
+
+    Files that no entry noted as its own are left alone: the folder may have been named by mistake.
+    """
+    _remove(out)
     written = []
     for name, content in contents(records):
         path = out / name
@@ -37,6 +44,20 @@ def pack(records: Sequence[Record], out: Path) -> list[Path]:
     if not (out / ABOUT).exists():
         (out / ABOUT).write_bytes(EXAMPLE.read_bytes())
     return [*written, out / SUMS, out / ABOUT]
+
+
+def _remove(out: Path) -> None:
+    """Every file that the hashes of an earlier entry note, and folders that are empty then."""
+    try:
+        lines = (out / SUMS).read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return
+    for name in (line.partition("  ")[2] for line in lines):
+        if name == VERSIONS or _PACKED.fullmatch(name):
+            (out / name).unlink(missing_ok=True)
+            for folder in list((out / name).parents)[: name.count("/")]:
+                with suppress(OSError):  # something else lies there
+                    folder.rmdir()
 
 
 def contents(records: Sequence[Record]) -> Iterator[tuple[str, bytes]]:
@@ -57,6 +78,11 @@ def item_rows(records: Sequence[Record]) -> Iterator[tuple[str, list[tuple[str, 
         yield f"{ITEMS}/{name}.csv.gz", rows
 
 
+def archive_of(record: Record) -> str:
+    """The file of a record."""
+    return f"{RECORDS}/{_group(record)}{SUFFIX}"
+
+
 def versions_of(records: Sequence[Record]) -> str:
     """What made the records: harness, packages, plugins, devices, one line each."""
     lines = set()
@@ -73,8 +99,12 @@ def versions_of(records: Sequence[Record]) -> str:
 def _groups(records: Sequence[Record]) -> dict[str, list[Record]]:
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(f"{stem(record.cell.benchmark.name)}/{stem(record.cell.method.name)}", []).append(record)
+        groups.setdefault(_group(record), []).append(record)
     return dict(sorted(groups.items()))
+
+
+def _group(record: Record) -> str:
+    return f"{stem(record.cell.benchmark.name)}/{stem(record.cell.method.name)}"
 
 
 def _lines(record: Record) -> Iterator[tuple[str, ...]]:

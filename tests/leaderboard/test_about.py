@@ -82,7 +82,7 @@ def test_names_of_all_scripts_are_taken(name: str) -> None:
         "https://0x7f.1/",
         "https://127.1",
         "https://[::ffff:127.0.0.1]/",
-        "https://１２７.０.０.１/",
+        "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
         "https://localhost./",
         "https://printer.local/",
         "https://router.home.arpa",
