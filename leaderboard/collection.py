@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.failure import Failure
 from harness.record import Record
@@ -106,9 +107,24 @@ class Collection:
     reported: tuple[Reported, ...] = ()
 
     @property
+    def own(self) -> tuple[Record, ...]:
+        """The maintainers' records."""
+        guests = self.guests
+        return tuple(record for record in self.records if record.id not in guests)
+
+    @property
     def guests(self) -> frozenset[str]:
         """Ids of records that were handed in."""
         return frozenset(record.id for one in self.submissions for record in one.records)
+
+    @cached_property
+    def _panels(self) -> frozenset[tuple[object, ...]]:
+        """Each attack of the maintainers' on each of their boards."""
+        return frozenset(_at(record) for record in self.own)
+
+    def outside(self, record: Record) -> bool:
+        """Whether a record is of an attack that the maintainers' records of its board have not, if there are any."""
+        return bool(self._panels) and _at(record) not in self._panels
 
     @property
     def extra_attacks(self) -> frozenset[str]:
@@ -116,6 +132,10 @@ class Collection:
 
         Where there are no records of the maintainers' own, whatever was handed in is the panel.
         """
-        guests = self.guests
-        own = {key_of(record.cell.attack) for record in self.records if record.id not in guests}
+        own = {key_of(record.cell.attack) for record in self.own}
         return frozenset(key_of(record.cell.attack) for record in self.records) - own if own else frozenset()
+
+
+def _at(record: Record) -> tuple[object, ...]:
+    cell = record.cell
+    return key_of(cell.benchmark), key_of(cell.engine), cell.match, key_of(cell.attack)

@@ -15,9 +15,9 @@ from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row
 from leaderboard.caveats import caveats
 from leaderboard.curves import curves_of, half_life
 from leaderboard.gates import section_of
-from leaderboard.groups import broken, compared, distinct, nowhere
+from leaderboard.groups import broken, compared, distinct, nowhere, outside
 from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
-from leaderboard.labels import Label, key_of, labels_of, served_of
+from leaderboard.labels import Label, key_of, labels_of, method_labels, served_of
 from leaderboard.stops import Twins, by_attack, series_of, stop_of
 
 
@@ -49,13 +49,13 @@ def boards_of(
 
     Args:
         records: In any order.
-        extra: Keys of attacks that are no part of the panel: what they leave is best known, and moves no rank.
-        guests: Ids of records that were handed in.
+        extra: Keys of attacks that are no part of any panel: what they leave is best known, and moves no rank.
+        guests: Ids of records that were handed in; attacks that only they have on a board are no part of its panel.
         failures: Cells that ran and broke: still missing, but said to be so.
     """
     found = distinct(records)
     benchmarks = labels_of([r.cell.benchmark for r in found])
-    engines = served_of(found)
+    engines = served_of(found, guests)
     return tuple(
         _board(group, _Part(match, benchmarks[key], engines[engine], len(engines) > 1, extra, guests, failures))
         for key, engine, match, group in compared(found)
@@ -83,7 +83,7 @@ def _board(records: list[Record], part: _Part) -> Board:
     reference_records = _controls(records, "reference")
     references = _before(reference_records)
     scale = scale_of(originals, references)
-    attacks = _attacks(records, part.extra)
+    attacks = _attacks(records, part.extra | outside(records, match, part.guests))
     context = _Context(
         ruler=Ruler(scale, value_of),
         has_original=bool(originals),
@@ -93,7 +93,7 @@ def _board(records: list[Record], part: _Part) -> Board:
         controls=by_attack(reference_records),
         series=series_of(reference_records),
         originals=by_attack(original_records),
-        labels=labels_of([r.cell.method for r in records], {key_of(r.cell.method): r.method.setting for r in records}),
+        labels=method_labels(records, part.guests),
         match=match,
         failed=broken(part.failures, cell, match),
         guests=part.guests,
@@ -148,14 +148,15 @@ def _before(records: Sequence[Record]) -> tuple[Measurement, ...]:
 
 def _attacks(records: Sequence[Record], extra: frozenset[str]) -> tuple[AttackRow, ...]:
     """The board's attacks by family, then name; the identity (no attack) is not one of them."""
-    labels = labels_of([r.cell.attack for r in records])
+    labels = labels_of([r.cell.attack for r in records], guests=extra)
     found = {key_of(r.cell.attack): r for r in records if r.attack.family != "none"}
     rows = [AttackRow(key, labels[key], r.cell.attack, r.attack, extra=key in extra) for key, r in found.items()]
     return tuple(sorted(rows, key=lambda a: (FAMILIES.index(a.card.family), a.label.text, a.key)))
 
 
 def _row(records: Sequence[Record], context: _Context) -> Row:
-    first = records[0]
+    own = [r for r in records if r.id not in context.guests] or records
+    is_method = own[0].method.role == "method"
     seeds = tuple(sorted({r.cell.seed for r in records}))
     before = {r.cell.seed: r.measurements[0] for r in records if r.attack.family == "none" and r.measurements}
     outcomes = tuple(_outcome(a, records, before, context) for a in context.attacks)
@@ -166,28 +167,28 @@ def _row(records: Sequence[Record], context: _Context) -> Row:
     k_star, worst = _worst(k_before, outcomes)
     unmatched = {r.cell.seed: r.not_applicable for r in records if r.attack.family == "none" and r.not_applicable}
     gaps = (*_unmatched(unmatched), *_gaps([s for s in seeds if s not in unmatched], before, outcomes, context))
-    key = key_of(first.cell.method)
+    key = key_of(own[0].cell.method)
     return Row(
         key=key,
         label=context.labels[key],
-        spec=first.cell.method,
-        card=first.method,
+        spec=own[0].cell.method,
+        card=own[0].method,
         seeds=seeds,
-        section=section_of(first.method, k_before, utility, gaps=gaps, match=context.match),
+        section=section_of(own[0].method, k_before, utility, gaps=gaps, match=context.match),
         before=before,
         k_before=k_before,
         utility=utility,
         outcomes=outcomes,
         k_star=k_star,
         worst=worst,
-        best_known=_best_known(k_star, outcomes, controlled=bool(context.controls)),
+        best_known=_best_known(k_star, outcomes, controlled=bool(context.controls)) if is_method else None,
         guest=all(record.id in context.guests for record in records),
         half_life=half_life(curves),
         curves=curves,
         gaps=gaps,
-        remarks=tuple(caveats(utility, records, before, context.ruler)) if first.method.role == "method" else (),
-        costs=_costs(records),
-        shares={r.cell.seed: r.share for r in sorted(records, key=lambda r: r.cell.seed) if r.measurements},
+        remarks=tuple(caveats(utility, own, before, context.ruler)) if is_method else (),
+        costs=_costs(own),
+        shares={r.cell.seed: r.share for r in sorted(own, key=lambda r: r.cell.seed) if r.measurements},
     )
 
 

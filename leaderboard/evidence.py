@@ -52,12 +52,12 @@ class Witnesses:
     def __init__(self, collection: Collection) -> None:
         self._submission = {record.id: one for one in collection.submissions for record in one.records}
         self._rerun = {record.id: record for record in collection.rerun}
-        self._extra = collection.extra_attacks
+        self._outside = collection.outside
 
     def evidence(self, row: Sequence[Record]) -> Evidence:
         """What stands behind the records of one row; attacks outside the panel neither support nor taint it."""
-        extra = [record for record in row if key_of(record.cell.attack) in self._extra]
-        records = [record for record in row if key_of(record.cell.attack) not in self._extra] or extra
+        extra = [record for record in row if self._outside(record)]
+        records = [record for record in row if not self._outside(record)] or extra
         submissions = self._who(records)
         again = [(r, self._rerun[r.id]) for r in records if r.id in self._rerun]
         differ = tuple(f"{_name(one)}: {what}" for one, other in again for what in differences(one, other))

@@ -180,7 +180,8 @@ def _experiment(question: Question, found: Mapping[int, Table], variant: str) ->
     boards = tuple(found.get(step) for step in steps)
     lines = [{} if table is None else {line.row.key: line for line in table.lines} for table in boards]
     specs = {key: line for at in lines for key, line in at.items()}
-    labels = labels_of([line.row.spec for line in specs.values()])
+    own = {key for at in lines for key, line in at.items() if not line.row.guest}
+    labels = labels_of([line.row.spec for line in specs.values()], guests=specs.keys() - own)
     scores = tuple(sorted({name for line in specs.values() for name in _utility_scores(line)}))
     courses = [_course(labels[key], [at.get(key) for at in lines], scores) for key in specs]
     order = {"original": 0, "reference": 1, "method": 2}

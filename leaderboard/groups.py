@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from harness.failure import Failure
 from harness.record import Cell, Match, Record, dumps
@@ -26,6 +26,16 @@ def compared(records: Sequence[Record]) -> Iterator[tuple[str, str, Match | None
     for (benchmark, engine), group in sorted(groups.items(), key=lambda pair: _place(pair[1][0])):
         for match, part in _by_match(group):
             yield benchmark, engine, match, part
+
+
+def outside(records: Sequence[Record], match: Match | None, guests: Collection[str]) -> frozenset[str]:
+    """Keys of attacks that, on one board, only records have that were handed in (``guests``, ids).
+
+    Where there are no others, whatever was handed in is the panel. The controls of a board of matched models met every
+    attack that anybody ran there, so that they do not say what its panel is.
+    """
+    own = {key_of(r.cell.attack) for r in records if r.id not in guests and r.cell.match == match}
+    return frozenset(key_of(r.cell.attack) for r in records) - own if own else frozenset()
 
 
 def nowhere(records: Sequence[Record]) -> str:

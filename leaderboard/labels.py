@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.record import Record, Spec
+
+LONGEST_VARIANT = 80
+"""Characters by which something handed in is set apart; where they do not do, a piece of its digest does."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,44 @@ def key_of(spec: Spec) -> str:
     return spec.key
 
 
-def labels_of(specs: Sequence[Spec], settings: Mapping[str, str] | None = None) -> dict[str, Label]:
+def labels_of(
+    specs: Sequence[Spec], settings: Mapping[str, str] | None = None, *, guests: Collection[str] = ()
+) -> dict[str, Label]:
     """A distinct label for each distinct specification, by its key.
 
     Args:
         specs: What is to be told apart.
         settings: By key, which of its settings a specification is (tuned, published); where that alone tells those of
             one name apart, it is the variant.
+        guests: Keys of specifications that were handed in, if there are others: those are named first and alone, and
+            what was handed in bears what sets it apart from them, whatever it calls its setting.
     """
     distinct = {key_of(spec): spec for spec in specs}
+    own = {key: spec for key, spec in distinct.items() if key not in guests} or distinct
     known = settings or {}
-    return {
-        key: Label(spec.name, _setting(key, spec, distinct, known) or _variant(key, spec, list(distinct.values())))
-        for key, spec in distinct.items()
+    labels = {
+        key: Label(spec.name, _setting(key, spec, own, known) or _variant(key, spec, list(own.values())))
+        for key, spec in own.items()
     }
+    for key, spec in distinct.items():
+        if key not in own:
+            label = Label(spec.name, _variant(key, spec, list(distinct.values())))
+            taken = any(label.text == other.text for other in labels.values())
+            labels[key] = Label(spec.name, key[:6]) if taken or len(label.variant) > LONGEST_VARIANT else label
+    return labels
+
+
+def method_labels(records: Sequence[Record], guests: Collection[str]) -> dict[str, Label]:
+    """What a board calls its methods.
+
+    Args:
+        records: Of one board.
+        guests: Ids of those that were handed in.
+    """
+    own = [record for record in records if record.id not in guests] or records
+    settings = {key_of(record.cell.method): record.method.setting for record in own}
+    specs = [record.cell.method for record in records]
+    return labels_of(specs, settings, guests={key_of(spec) for spec in specs} - settings.keys())
 
 
 def order_of(spec: Spec) -> tuple[object, ...]:
@@ -49,14 +76,18 @@ def order_of(spec: Spec) -> tuple[object, ...]:
     return spec.name, spec.version, settings, key_of(spec)
 
 
-def served_of(records: Sequence[Record]) -> dict[str, str]:
+def served_of(records: Sequence[Record], guests: Collection[str] = ()) -> dict[str, str]:
     """What a page calls each engine, by the key of its specification: its label and the dtype it served.
 
-    An engine without a dtype of its own serves the weights as they are: the records say in which dtype they were.
+    An engine without a dtype of its own serves the weights as they are: the records say in which dtype they were, and
+    those that were handed in (``guests``, ids) only where there are no others.
     """
     dtypes: dict[str, set[str]] = {}
+    own = {key_of(record.cell.engine) for record in records if record.id not in guests}
     for record in records:
         engine = record.cell.engine
+        if record.id in guests and key_of(engine) in own:
+            continue
         dtypes.setdefault(key_of(engine), set()).add(_spell(engine.params.get("dtype", record.provenance.dtype)))
     without = {key_of(r.cell.engine): _without(r.cell.engine, "dtype") for r in records}
     labels = labels_of(list(without.values()))

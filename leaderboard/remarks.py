@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.record import Record
 from leaderboard.board import Board
-from leaderboard.labels import Label, key_of, labels_of
+from leaderboard.labels import Label, key_of
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class _Names:
 
 def remarks_of(board: Board) -> tuple[Remark, ...]:
     """Every distinct remark of a board in alphabetical order."""
-    scored = [r for r in board.records if r.measurements]
-    names = _Names(labels_of([r.cell.method for r in board.records]), labels_of([r.cell.attack for r in board.records]))
+    names = _Names({row.key: row.label for row in board.rows}, {attack.key: attack.label for attack in board.attacks})
+    scored = [r for r in board.records if r.measurements and key_of(r.cell.method) in names.methods]
     texts = sorted({text for r in scored for m in r.measurements for text in m.remarks})
     return tuple(Remark(text, _concerns(text, scored, names)) for text in texts)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from sites import data, pages, site
-from synthetic import CARD, controls, moved, record, score, stop
+from synthetic import CARD, COST, controls, moved, record, score, stop
 
 from harness.archive import MOST_BAD
-from harness.record import Cost, Record
+from harness.record import Cost, Measurement, Record, Score
 from leaderboard.collection import Change, Collection, Submission
 from leaderboard.submissions.admit import Gate, admitted
 from leaderboard.submissions.check import check, sorted_problems
@@ -78,6 +78,16 @@ def cheap(one: Record) -> Record:
     return replace(one, unlearn_cost=Cost(1.0, 1, 1.0, 1.0, 1, 1, 1.0, 0.0))
 
 
+def scored(one: Record, more: dict[str, Score]) -> Record:
+    """Further scores at every stop."""
+    return replace(one, measurements=tuple(replace(m, scores={**m.scores, **more}) for m in one.measurements))
+
+
+def twin(k: float) -> Measurement:
+    """The weights of the unattacked model, scored otherwise."""
+    return replace(stop(k), fingerprint=stop(0.1).fingerprint)
+
+
 HOSTILE = {
     "another original": [record("original", [stop(0.5)], role="original", seed=7)],
     "another control": [record("never", [stop(0.9)], role="reference", seed=s) for s in range(5)],
@@ -98,12 +108,43 @@ HOSTILE = {
     "items that nobody has": forged(longer),
     "a unit of cost": [cheap(one) for one in row("guest", 0.2)],
     "another setting of graddiff": [cheap(one) for one in row("graddiff", 0.9, params={"lr": 1.0})],
+    "a setting of npo that says it is tuned": [
+        replace(one, method=replace(one.method, setting="tuned")) for one in row("npo", 0.9, params={"lr": 1.0})
+    ],
+    "another relearn": [
+        record(name, [stop(0.1), stop(0.5, budget=9)], attack_params={"n": 2}, role=role, **RELEARN)
+        for name, role in (("npo", "method"), ("never", "reference"))
+    ],
+    "a relearn of another family": [
+        record("npo", [stop(0.5)], attack="relearn", family="edit", attack_params={"n": 2})
+    ],
+    "a seed that the row has not": [record("npo", [stop(0.9)], attack="sly", family="prompt", seed=7)],
+    "budgets of another size": [
+        record("guest", [stop(0.1)]),
+        record("guest", [stop(0.1), stop(0.2, budget=9 * 10**9)], **RELEARN),
+    ],
+    "a budget without end": [record("npo", [stop(0.1), stop(0.2, budget=10**12)], attack="sly", family="relearn")],
+    "nearly no cost": [replace(one, unlearn_cost=replace(COST, token_forwards=1e-18)) for one in row("guest", 0.2)],
+    "an endless cost": [replace(one, unlearn_cost=replace(COST, token_forwards=1e17)) for one in row("guest", 0.2)],
+    "a score that nobody has": forged(lambda r: scored(r, {"fame": score(1.0, "utility")})),
+    "a diagnostic that nobody has": forged(
+        lambda r: scored(r, {"fame": replace(score(1.0), axis="diagnostic", headline=False)})
+    ),
+    "a score as another one": forged(lambda r: scored(r, {"use": replace(score(1.0, "utility"), better="lower")})),
+    "words about a metric": forged(
+        lambda r: replace(
+            r, measurements=tuple(replace(m, not_applicable={"leak": "Buy coins."}) for m in r.measurements)
+        )
+    ),
+    "a dtype": [replace(one, provenance=replace(one.provenance, dtype="int1")) for one in row("guest", 0.2)],
+    "a model that was mended": [record("npo", [stop(0.9, series="repaired")], attack="sly", family="finetune")],
+    "an untouched model that drifts": [record("npo", [twin(0.9)], attack="sly", family="prompt")],
 }
 
 
 def fixed(line: dict[str, Any]) -> dict[str, Any]:
-    """What a row says but for its place among others, and what sets it apart from them."""
-    moving = ("rank_", "tier", "tied", "on_frontier", "variant")
+    """What a row says but for its place among others."""
+    moving = ("rank_", "tier", "tied", "on_frontier")
     return {key: value for key, value in line.items() if not key.startswith(moving)}
 
 
@@ -116,6 +157,7 @@ def test_whatever_is_handed_in_changes_no_row_of_others(name: str, tmp_path: Pat
     whole = "".join(pages(found).values())
     assert "Hacked" not in whole
     assert "Buy coins" not in whole
+    assert "Scored by the engine engine float32 (version 1)." in whole
     assert all("Pocket benchmark, not results on real models." in text for text in pages(found).values())
 
 
