@@ -97,24 +97,25 @@ def check(
     from harness.console import complain, say
     from harness.store import Store
     from leaderboard.submissions.admit import admitted
-    from leaderboard.submissions.check import check as checked
-    from leaderboard.submissions.check import sorted_problems
+    from leaderboard.submissions.check import check_all, sorted_problems
     from leaderboard.submissions.places import places_in
 
     if not path.is_dir():
         what = "is a file" if path.exists() else "is not there"
         raise UserError(f"{path} {what}. Give the folder that `harness submit pack` or `harness run` wrote.")
-    board = admitted(collected(_folders(results, (), None), but=path)).records if results else ()
     folders = [path] if entry else places_in(path).packed
-    found = [(folder, checked(folder, board)) for folder in folders]
-    lines = [f"{folder}/{line}" for folder, one in found for line in sorted_problems(one.problems)]
-    records = sum(len(one.records) for _, one in found)
+    board = admitted(collected(_folders(results, (), None) if results else [], but=folders))
+    found = check_all(folders, board.own or board.records, board.submissions if board.own else ())
+    lines = [f"{one.folder}/{line}" for one in found for line in sorted_problems(one.problems)]
+    records = sum(len(one.records) for one in found)
     if not folders:
         read, problems = Store(path).contents()
         lines = [f"{problem.path} {problem.reason}" for problem in problems]
         records = len(read)
     for line in lines:
         say(line)
+    for note in (note for one in found for note in sorted_problems(one.notes)):
+        complain(f"Note: {note}")
     if not folders:
         complain("Read as records: without entry.toml and SHA256SUMS the folder is no packed entry.")
     elif not results:
@@ -218,7 +219,7 @@ def render(collection: Collection, out: Path, name: str, *, source: Path) -> boo
 
 
 def collected(
-    results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: Path | None = None, but: Path | None = None
+    results: Sequence[Path], *, preview: Sequence[Path] = (), rerun: Path | None = None, but: Sequence[Path] = ()
 ) -> Collection:
     """Records of several folders, the submissions among them, and what maintainers wrote beside them.
 
@@ -226,7 +227,7 @@ def collected(
         results: Folders of the maintainers.
         preview: Packed entries to show as they would look.
         rerun: What was measured again, if it lies elsewhere.
-        but: A submission that takes the place of one of that name, as a preview does.
+        but: Submissions that take the place of those of their names, as previews do.
 
     Raises:
         UserError: A file of notes is not as it should be.
@@ -238,7 +239,7 @@ def collected(
     from leaderboard.submissions.places import places_in
 
     places = {folder: places_in(folder) for folder in results}
-    renewed = {folder.resolve().name for folder in (*preview, *([but] if but else []))}
+    renewed = {folder.resolve().name for folder in (*preview, *but)}
     packed = [one for place in places.values() for one in place.packed if one.resolve().name not in renewed]
     again = [one for place in places.values() for one in place.reruns] + ([rerun] if rerun else [])
     stores = [Store(folder, without=place.apart) for folder, place in places.items()]

@@ -150,6 +150,8 @@ class Store:
 
     def failures(self) -> tuple[Failure, ...]:
         """Cells that failed when they ran last."""
+        if self._without & {self.failed, *self.failed.parents}:
+            return ()
         texts = (path.read_bytes() for path in sorted(self.failed.glob("*.json")))
         return tuple(failure for text in texts if (failure := _failure(text)))
 

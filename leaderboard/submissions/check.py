@@ -12,15 +12,16 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.archive import LARGEST, SUFFIX, unpacked
-from harness.record import Record, measured
-from leaderboard.derive import boards_of
+from harness.record import Record
+from leaderboard.collection import Submission
 from leaderboard.submissions.about import ABOUT, About, Problem, read_about
-from leaderboard.submissions.admit import Gate
-from leaderboard.submissions.pack import ITEMS, RECORDS, SUMS, VERSIONS, item_rows, versions_of
+from leaderboard.submissions.beside import beside
+from leaderboard.submissions.pack import ITEMS, RECORDS, SUMS, VERSIONS, archive_of, item_rows, versions_of
+from leaderboard.submissions.places import REPRODUCED, SUBMISSIONS
 from leaderboard.submissions.plausible import implausible
 
 LARGEST_FOLDER = 64 * 2**20
@@ -35,17 +36,14 @@ class Checked:
     Attributes:
         about: None where it cannot be read.
         records: Those that can be read without harm; none if a problem is fatal.
+        notes: What whoever hands it in should know, and nothing that is wrong.
     """
 
     folder: Path
     about: About | None
     records: tuple[Record, ...]
     problems: tuple[Problem, ...]
-
-
-def is_submission(folder: Path) -> bool:
-    """Whether somebody packed this folder."""
-    return (folder / ABOUT).is_file() or (folder / SUMS).is_file()
+    notes: tuple[Problem, ...] = ()
 
 
 def check(folder: Path, board: Sequence[Record] = ()) -> Checked:
@@ -53,8 +51,24 @@ def check(folder: Path, board: Sequence[Record] = ()) -> Checked:
 
     Args:
         folder: What `harness submit pack` wrote.
-        board: The records that it would stand beside; without them nothing is said of what is missing.
+        board: The maintainers' records that it would stand beside; without them nothing is said of what is missing.
     """
+    return check_all([folder], board)[0]
+
+
+def check_all(
+    folders: Sequence[Path], board: Sequence[Record] = (), others: Sequence[Submission] = ()
+) -> list[Checked]:
+    """Look at several submissions, in order of name, which would stand beside each other and beside ``others``."""
+    alone = [_alone(folder) for folder in sorted(folders, key=lambda f: (f.resolve().name, f))]
+    said = beside([(one.folder.resolve().name, one.records) for one in alone], board, others)
+    return [
+        replace(one, problems=(*one.problems, *more.problems), notes=more.notes)
+        for one, more in zip(alone, said, strict=True)
+    ]
+
+
+def _alone(folder: Path) -> Checked:
     layout = list(_layout(folder))
     if any(problem.fatal for problem in layout):
         return Checked(folder, None, (), tuple(layout))
@@ -70,7 +84,7 @@ def check(folder: Path, board: Sequence[Record] = ()) -> Checked:
     ]
     if any(problem.fatal for problem in problems):
         return Checked(folder, about, (), tuple(problems))
-    problems += [*_items(folder, records), *_versions(folder, records), *_beside(records, board)]
+    problems += [*_items(folder, records), *_versions(folder, records)]
     return Checked(folder, about, tuple(records), tuple(problems))
 
 
@@ -78,6 +92,9 @@ def _layout(folder: Path) -> Iterator[Problem]:
     """Only files of our own kinds, no links, and not too many bytes."""
     if not folder.is_dir():
         yield Problem("", "", f"{folder} is no folder; give the one that `harness submit pack` wrote", fatal=True)
+        return
+    if (called := folder.resolve().name) in (SUBMISSIONS, REPRODUCED):
+        yield Problem("", "", f"no entry may be called '{called}', a name of the maintainers; rename it", fatal=True)
         return
     total, unpacked_bytes = 0, 0
     for path in sorted(folder.rglob("*")):
@@ -95,6 +112,8 @@ def _layout(folder: Path) -> Iterator[Problem]:
                 return
             if not _expected(name):
                 yield Problem(name, "", "does not belong to a submission; remove it and pack again")
+        elif not path.is_dir():
+            yield Problem(name, "", "is neither a file nor a folder; remove it and pack again", fatal=True)
 
 
 def _unpacked_bytes(path: Path) -> int:
@@ -138,16 +157,21 @@ def _sums(folder: Path) -> Iterator[Problem]:
 
 def _records(folder: Path) -> tuple[list[Record], list[Problem]]:
     records: dict[str, Record] = {}
-    problems = []
+    problems: list[Problem] = []
     for path in sorted((folder / RECORDS).rglob(f"*{SUFFIX}")):
         name = str(path.relative_to(folder))
+        before = len(records) + len(problems)
         for found in unpacked(path):
             if isinstance(found, str):
                 problems.append(Problem(name, "", found, fatal=True))
             elif found.id in records:
                 problems.append(Problem(name, found.id, "stands here a second time", fatal=True))
+            elif name != archive_of(found):
+                problems.append(Problem(name, found.id, f"belongs to {archive_of(found)}; pack again", fatal=True))
             else:
                 records[found.id] = found
+        if len(records) + len(problems) == before:
+            problems.append(Problem(name, "", "holds no record; remove it and pack again", fatal=True))
     if not records and not problems:
         problems.append(Problem(RECORDS, "", "holds no record", fatal=True))
     return list(records.values()), problems
@@ -193,28 +217,6 @@ def _versions(folder: Path, records: Sequence[Record]) -> Iterator[Problem]:
         yield Problem(VERSIONS, line[:80], "is not what the records say")
     for line in sorted(set(due.splitlines()) - set(found.splitlines())):
         yield Problem(VERSIONS, line[:80], "is missing")
-
-
-def _beside(records: Sequence[Record], board: Sequence[Record]) -> Iterator[Problem]:
-    """What may not stand beside the board's own records, and what the board has and this has not."""
-    if not board:
-        return
-    known, gate = {record.id: record for record in board}, Gate(board)
-    standing = []
-    for record in records:
-        rival = known.get(record.id)
-        why = gate.refusal(record)
-        if rival is not None:
-            other = "" if measured(rival) == measured(record) else ", with other numbers"
-            yield Problem(RECORDS, record.id, f"is on the board already{other}")
-        elif why:
-            yield Problem(RECORDS, record.id, why)
-        else:
-            standing.append(gate.carded(record))
-    for derived in boards_of([*board, *standing], guests=frozenset(record.id for record in standing)):
-        for row in derived.rows if standing else ():
-            for gap in row.gaps if row.guest else ():
-                yield Problem(RECORDS, f"{derived.benchmark.name}, {row.label.text}", f"missing: {gap}")
 
 
 def sorted_problems(problems: Iterable[Problem]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.submissions.check import is_submission
+from leaderboard.submissions.about import ABOUT
+from leaderboard.submissions.pack import SUMS
 
 SUBMISSIONS, REPRODUCED = "submissions", "reproduced"
 
@@ -25,16 +26,30 @@ class Places:
     apart: frozenset[Path]
 
 
+def is_submission(folder: Path) -> bool:
+    """Whether somebody packed this folder."""
+    return (folder / ABOUT).is_file() or (folder / SUMS).is_file()
+
+
 def places_in(folder: Path) -> Places:
-    """Under ``submissions/`` everything is somebody else's, and so is whatever looks like a packed entry elsewhere."""
-    if is_submission(folder) or folder.resolve().parent.name == SUBMISSIONS:
+    """Under ``submissions/`` everything is somebody else's, and so is whatever looks like a packed entry elsewhere.
+
+    What lies in there is no rerun, whatever it is called: a rerun is the maintainers' word for or against an entry.
+    """
+    here = folder.resolve()
+    if is_submission(folder) or here.parent.name == SUBMISSIONS:
         return Places((folder,), (), frozenset([folder]))
+    if here.name == REPRODUCED:
+        return Places((), (folder,), frozenset([folder]))
     inner = sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
-    reruns = [path for path in inner if path.name == REPRODUCED]
+    homes = [path for path in inner if path.name == SUBMISSIONS] + ([folder] if here.name == SUBMISSIONS else [])
     packed: list[Path] = []
+    reruns: list[Path] = []
     for path in inner:
-        within = set(path.parents) & {*packed, *reruns}
-        if not within and (path.parent.name == SUBMISSIONS or is_submission(path)):
+        if set(path.parents) & {*packed, *reruns}:
+            continue
+        if path.parent in homes or is_submission(path):
             packed.append(path)
-    apart = frozenset([*packed, *reruns, *(path for path in (folder, *inner) if path.name == SUBMISSIONS)])
-    return Places(tuple(packed), tuple(reruns), apart)
+        elif path.name == REPRODUCED:
+            reruns.append(path)
+    return Places(tuple(packed), tuple(reruns), frozenset([*packed, *reruns, *homes]))

@@ -60,7 +60,18 @@ def test_a_folder_of_submissions_is_checked_whole_and_every_line_names_its_file(
         (folder / "many" / name / "entry.toml").write_text("method = 1\n")
     said = harness(folder, "leaderboard", "check", "many")
     assert said.code == 1
-    assert [line.split(":")[0] for line in said.out.splitlines()[:-1]] == ["many/one/entry.toml", "many/two/entry.toml"]
+    named = [line.split(":")[0] for line in said.out.splitlines()[:-1]]
+    assert named == ["many/one/entry.toml", "many/two/entry.toml", "many/two/records", "many/two/records"]
+
+
+def test_a_name_of_the_board_is_noted_and_counted_nowhere(folder: Path, board: Path) -> None:
+    for one in Store(folder / "results" / "local").records():
+        if one.method.role == "method":
+            cell = replace(one.cell, method=replace(one.cell.method, version=2))
+            Store(board).put(replace(one, id=cell.id, cell=cell))
+    said = harness(folder, "leaderboard", "check", "mine", "--results", str(board))
+    assert "another specification" not in said.out
+    assert "Note: records: tiny: 'shift' is the board's, with another specification" in said.err
 
 
 def test_a_row_that_the_board_has_is_told(folder: Path) -> None:
