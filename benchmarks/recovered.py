@@ -6,8 +6,8 @@
 Prints, per benchmark, what every attack takes, and K after it; in bold where what it brought back is more than noise:
 the paired difference to K before attack (or to the floor, where that is lower) exceeds zero by its standard error times
 what a chance of .025 takes, shared among all methods of the board, so that not even one bold cell is likely by luck.
-Exits with 1 if a ranked attack or a control was not run, if a ranked attack brings nothing back from any method and it
-is not said why it stays, or if a control does not hold.
+Exits with 1 if a ranked attack or a control was not run, if a ranked attack brings nothing back from any method of any
+benchmark and it is not said why it stays, or if a control does not hold.
 """
 
 from __future__ import annotations
@@ -56,22 +56,26 @@ def methods_of(table: Table) -> list[Line]:
 
 
 def weak(table: Table) -> Iterator[str]:
-    """What should hold and does not: an attack that brings nothing back, a control that brings something back.
+    """What should hold on every board and does not: all was run, and the controls bring nothing back.
 
     The shuffled control may mend a model that is broken, but must bring nothing back from one that works.
     """
     tests = len(methods_of(table))
     yield from (f"{name} was not run" for name in missing(table))
     for at, attack in enumerate(table.board.attacks):
-        hit = [line.row.label.text for line in methods_of(table) if recovers(line, at, tests)]
-        if attack.card.ranked and not hit and attack.label.name not in STAYS:
-            yield f"{attack.label.text} brings nothing back from any method"
         taught = [line.row.label.text for line in table.lines if not broken(line) and recovers(line, at, tests)]
         if attack.label.name == CONTROL and taught:
             yield f"{attack.label.text} brings something back from {', '.join(taught)}"
         if attack.label.name == SEARCH and not transfers(table, at):
             yield f"{attack.label.text} finds nothing that does more for unseen questions than a random text"
     yield from (f"8 bits change {change}" for change in rounded(table))
+
+
+def idle(table: Table) -> set[str]:
+    """Ranked attacks that bring nothing back from any method of this board."""
+    methods, attacks = methods_of(table), table.board.attacks
+    ranked = [(at, attack.label.name) for at, attack in enumerate(attacks) if attack.card.ranked]
+    return {name for at, name in ranked if not any(recovers(line, at, len(methods)) for line in methods)}
 
 
 def missing(table: Table) -> list[str]:
@@ -90,10 +94,10 @@ def broken(line: Line) -> bool:
 
 def remarks(table: Table) -> Iterator[str]:
     """What a reader should know of the table."""
+    for name in sorted(idle(table)):
+        yield f"{name} brings nothing back from any method" + (f": {STAYS[name]}" if name in STAYS else "")
     for at, attack in enumerate(table.board.attacks):
         hit = [line.row.label.text for line in methods_of(table) if recovers(line, at, len(methods_of(table)))]
-        if attack.card.ranked and not hit and attack.label.name in STAYS:
-            yield f"{attack.label.text} brings nothing back from any method: {STAYS[attack.label.name]}"
         if attack.label.name == CONTROL and hit:
             yield f"{attack.label.text} brings something back from {', '.join(hit)}: a broken model was mended"
 
@@ -183,6 +187,8 @@ def main() -> None:
         print("\n".join([*lines(table), *seconds(table)]))
     print("\n".join(f"{table.board.benchmark.name}: {what}." for table in tables for what in remarks(table)))
     found = [f"{table.board.benchmark.name}: {what}." for table in tables for what in weak(table)]
+    nowhere = sorted(set.intersection(*map(idle, tables)) - STAYS.keys())
+    found += [f"{name} brings nothing back from any method of any benchmark." for name in nowhere]
     print("\n".join(f"WEAK: {what}" for what in found))
     sys.exit(1 if found else 0)
 

@@ -66,3 +66,9 @@ def test_knowledge_that_relearning_only_taught_was_not_hidden(taught: float, hid
     rows = table([*control, record("npo", [stop(0.1)]), attacked])
     (claim,) = (one for one in check_claims.claims(rows) if one.says.startswith("npo"))
     assert claim.holds is hidden
+
+
+def test_an_attack_that_brings_nothing_back_is_named_for_its_board() -> None:
+    made = [*controls(), record("m", [stop(0.1)]), record("m", [stop(0.1)], attack="quantize", family="edit")]
+    strong = record("m", [stop(0.7)], attack="rtt", family="relearn")
+    assert recovered.idle(table([*made, strong])) == {"quantize"}
