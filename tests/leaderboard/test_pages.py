@@ -46,7 +46,7 @@ def test_the_version_stands_apart_from_the_parameters(tmp_path: Path) -> None:
 def test_controls_are_called_what_they_are(role: str, name: str, tmp_path: Path) -> None:
     made = [replace(r, method=replace(r.method, role=role)) for r in [record("zero", [stop(1.0)])]]  # type: ignore[arg-type]
     text = board(site([*made, record(stops=[stop(0.1)])], tmp_path))
-    assert re.search(rf'<a href="e/zero-\w+\.html">{name}</a><small>method <bdi>zero</bdi></small>', text)
+    assert re.search(rf'<a href="e/zero-\w+\.html"><bdi>{name}</bdi></a><small>method <bdi>zero</bdi></small>', text)
 
 
 def second(notice: str) -> list[Record]:
