@@ -125,12 +125,12 @@ class Outcome:
 
     @property
     def state(self) -> str:
-        """``measured``, ``not_applicable``, ``undefined`` (run, but K cannot be formed), ``failed`` or ``not_run``."""
+        """``measured``, ``not_applicable``, ``not_defined`` (run, but K is not), ``failed`` or ``not_run``."""
         if self.stops:
             return "measured"
         if self.not_applicable:
             return "not_applicable"
-        return "undefined" if self.ran else "failed" if self.failed else "not_run"
+        return "not_defined" if self.ran else "failed" if self.failed else "not_run"
 
 
 @dataclass(frozen=True)

@@ -288,7 +288,8 @@ def _mean_or_none(values: Sequence[Value | None]) -> float | None:
     return number_of(mean(known)) if known and len(known) == len(values) else None
 
 
-def _order(row: Row) -> tuple[int, int, bool, float, str]:
-    """Sections in their order; controls with the original first; best K* first, unknown last; then by name."""
+def _order(row: Row) -> tuple[int, int, bool, bool, float, str]:
+    """Sections in their order; controls with the original first; best K* first, then bounds, then unknown; by name."""
     control = {"original": 0, "reference": 1, "method": 2}[row.card.role]
-    return SECTIONS.index(row.section), control, row.k_star is None, row.k_star or 0.0, row.label.text
+    best = 0.0 if row.k_star is None else row.k_star
+    return SECTIONS.index(row.section), control, row.k_star is None, bool(row.gaps), best, row.label.text

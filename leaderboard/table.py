@@ -234,7 +234,7 @@ def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
     reached = [(o.k, o) for o in mine if o.k is not None]
     missing = [o.attack.label.text for o in mine if o.state == "not_run"]
     failed = [f"{o.attack.label.text}: {o.why_failed}" for o in mine if o.state == "failed"]
-    undefined = [o.attack.label.text for o in mine if o.state == "undefined"]
+    undefined = [o.attack.label.text for o in mine if o.state == "not_defined"]
     if reached:
         k, worst = max(reached, key=lambda pair: pair[0])
         estimate = sampler.estimate(k, sampler.after(row, worst))

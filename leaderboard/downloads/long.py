@@ -13,7 +13,7 @@ from leaderboard.sampling import Estimate
 from leaderboard.table import Line, Table
 
 _T50_BOUNDS = {"exact": "", "at_most": "upper", "more_than": "lower"}
-_GAPS = ("failed", "not_run", "undefined")
+_GAPS = ("failed", "not_run", "not_defined")
 """States of attacks without a value, in the order in which one of them speaks for a family."""
 
 
@@ -52,7 +52,7 @@ def long_rows(table: Table, ids: Mapping[str, str]) -> Iterator[dict[str, Cell]]
             for fact in _attacked(line, at, scale):
                 yield _row(about, fact, seeds=len(outcome.stops))
             for seed, stop in outcome.stops.items():
-                alone = _Fact("k", Estimate(stop.k), "undefined", _items(scale.forget["test"], [stop.measurement]))
+                alone = _Fact("k", Estimate(stop.k), "not_defined", _items(scale.forget["test"], [stop.measurement]))
                 yield _row({**about, "seed": seed}, alone, seeds=1)
 
 
@@ -72,7 +72,7 @@ def _relearning(line: Line, table: Table) -> Iterator[_Fact]:
     """What is read off ranked relearning attacks: X, for methods beside a never-learned model, AURC and T50."""
     mine = [o for o in line.row.outcomes if o.attack.counts and o.attack.card.family == "relearn"]
     states = {outcome.state for outcome in mine}
-    formed = "undefined" if "measured" in states else "not_applicable"
+    formed = "not_defined" if "measured" in states else "not_applicable"
     gap = next((state for state in _GAPS if state in states), formed)
     compares = line.row.card.role == "method" and bool(table.board.references)
     no_excess = "not_applicable" if not compares else "not_run" if "measured" in states else gap  # not on the control
@@ -84,7 +84,7 @@ def _relearning(line: Line, table: Table) -> Iterator[_Fact]:
 
 def _cost(line: Line) -> _Fact:
     """Controls are no methods, and their effort is none of unlearning."""
-    gap = "undefined" if line.row.card.role == "method" else "not_applicable"
+    gap = "not_defined" if line.row.card.role == "method" else "not_applicable"
     return _Fact("cost_ratio", Estimate(line.cost_ratio), gap)
 
 
@@ -105,7 +105,7 @@ def _attacked(line: Line, at: int, scale: Scale) -> Iterator[_Fact]:
 
 def _unmeasured(row: Row) -> str:
     """Why there is no value before attack: it was not measured, or no value can be formed of what was."""
-    return "undefined" if row.before else "not_run"
+    return "not_defined" if row.before else "not_run"
 
 
 def _stops(outcomes: Iterable[Outcome]) -> list[Measurement]:

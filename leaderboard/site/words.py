@@ -22,7 +22,7 @@ FAMILY_NAMES = {
     "embedding": ("Embedding", "soft prompts"),
     "prompt": ("Prompt", "only"),
 }
-STATE_WORDS = {"not_applicable": "n/a", "undefined": "n/d", "failed": "fail", "not_run": "n/r"}
+STATE_WORDS = {"not_applicable": "n/a", "not_defined": "n/d", "failed": "fail", "not_run": "n/r"}
 """What stands where an attack left no K."""
 ROLE_NAMES = {"original": "original model", "reference": "never-learned model"}
 CONTROL_NAMES = {"original": "original", "reference": "never-learned"}

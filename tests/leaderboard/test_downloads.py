@@ -108,7 +108,7 @@ def test_a_value_that_is_missing_says_why() -> None:
     bare = [record("original", [stop(1.0)], role="original"), record(stops=[stop(0.1)]), record("beta", [stop(0.1)])]
     made = made_of([*bare, record(stops=[stop(0.6)], **RELEARN), record("late", [stop(0.6)], **RELEARN)])
     wanted = {("alpha", "excess_relearn"): "not_applicable", ("beta", "aurc"): "not_run"}
-    wanted |= {("alpha", "aurc"): "undefined", ("late", "k_before"): "not_run", ("late", "gain"): "not_run"}
+    wanted |= {("alpha", "aurc"): "not_defined", ("late", "k_before"): "not_run", ("late", "gain"): "not_run"}
     assert {key: tidy(made, *key)["state"] for key in wanted} == wanted
 
 
@@ -121,7 +121,7 @@ def test_excess_without_the_attacked_control_was_not_run_and_without_relearning_
 
 def test_k_that_cannot_be_formed_is_undefined() -> None:
     made = made_of([record(stops=[stop(0.1)])])
-    assert [tidy(made, "alpha", name)["state"] for name in ("k_star", "k_before")] == ["undefined"] * 2
+    assert [tidy(made, "alpha", name)["state"] for name in ("k_star", "k_before")] == ["not_defined"] * 2
 
 
 def test_a_row_says_on_whose_word_it_stands() -> None:

@@ -42,7 +42,7 @@ def test_without_a_range_no_row_is_ranked_and_the_reason_is_the_gap() -> None:
 
 def test_an_attack_that_was_run_is_not_called_missing_where_k_is_undefined() -> None:
     (row,) = [r for r in flat_board().rows if r.card.role == "method"]
-    assert [outcome.state for outcome in row.outcomes] == ["undefined"]
+    assert [outcome.state for outcome in row.outcomes] == ["not_defined"]
 
 
 def test_an_attack_that_was_not_run_is_missing_there_too() -> None:
