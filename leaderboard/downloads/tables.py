@@ -10,7 +10,6 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from types import MappingProxyType
 
 from leaderboard.board import Board
 from leaderboard.downloads.cells import Cell, columns, inert, stamp
@@ -23,7 +22,6 @@ from leaderboard.table import Table
 
 SCHEMA = 2
 """Of a board's JSON, as ``board.schema.json`` beside this file describes it."""
-_UNSAID: Mapping[str, Evidence] = MappingProxyType({})
 
 
 def slug(table: Table) -> str:
@@ -114,7 +112,7 @@ def to_csv(rows: list[dict[str, Cell]]) -> str:
     return out.getvalue()
 
 
-def to_json(table: Table, ids: Mapping[str, str], evidence: Mapping[str, Evidence] = _UNSAID) -> str:
+def to_json(table: Table, ids: Mapping[str, str], evidence: Mapping[str, Evidence]) -> str:
     """JSON text of the table, as ``board.schema.json`` describes it; gaps are null.
 
     Args:

@@ -16,7 +16,7 @@ from jinja2 import Environment
 
 from leaderboard.collection import Change, Collection
 from leaderboard.downloads.bib import methods_bibtex, site_bibtex
-from leaderboard.downloads.cells import newest
+from leaderboard.downloads.cells import Newest, newest
 from leaderboard.downloads.files import board_files, experiment_files, names_of
 from leaderboard.site import words
 from leaderboard.site.addresses import (
@@ -115,12 +115,11 @@ class Pages:
     def release(self) -> str:
         """What the site says of itself on every page; the date is the newest record's, so that builds repeat."""
         named = [change for change in self._changes() if change.kind == "release"]
-        stamps = self._stamps()
         counts = [f"{count} {status}" for status, count in self.site.statuses]
         entries = sum(entry.is_method for entry in self.site.entries)
         parts = [
             f"Release {named[0].name}." if named else "",
-            f"Newest record {max(stamps)[:10]}." if stamps else "No records.",
+            f"Newest record {self._newest.started[:10]}." if self._newest.started else "No records.",
             f"{plural(entries, 'entry', 'entries')}: {', '.join(counts)}." if entries else "",
         ]
         return " ".join(part for part in parts if part)
@@ -128,9 +127,8 @@ class Pages:
     @property
     def bibtex(self) -> str:
         """How to cite the site."""
-        site, title = self.site, "Unlearning under attack"
-        made = newest(site.collection.records, site.collection.guests)
-        return site_bibtex(title=title, release=self.release, made=made, notices=self._notices(list(site.pages)))
+        notices = self._notices(list(self.site.pages))
+        return site_bibtex(title="Unlearning under attack", release=self.release, made=self._newest, notices=notices)
 
     def page(self, address: str, template: str, **context: Any) -> str:  # noqa: ANN401 - whatever a template names
         """One page as text."""
@@ -247,11 +245,9 @@ class Pages:
             ),
         )
 
-    def _stamps(self) -> list[str]:
-        """When the maintainers' own records were made; of all, where there are none."""
-        records, guests = self.site.collection.records, self.site.collection.guests
-        own = [record.provenance.started for record in records if record.id not in guests]
-        return own or [record.provenance.started for record in records]
+    @cached_property
+    def _newest(self) -> Newest:
+        return newest(self.site.collection.records, self.site.collection.guests)
 
     def _changes(self) -> list[Change]:
         """The newest first."""

@@ -76,10 +76,11 @@ def front(records: Callable[[], list[Record]], out: Path) -> Path:
     whole = site_of(Collection(tuple(records())), draws=200)
     (page,) = whole.pages
     ids = {entry.line.row.key: entry.id for entry in whole.entries}
+    evidence = {entry.line.row.key: entry.evidence for entry in whole.entries}
     _, index = next(files(whole))
     (out / "data").mkdir(parents=True)
     (out / "index.html").write_text(str(index))
-    (out / "data" / f"{slug(page.table)}.json").write_text(to_json(page.table, ids))
+    (out / "data" / f"{slug(page.table)}.json").write_text(to_json(page.table, ids, evidence))
     shutil.copytree(ASSETS, out / "assets")
     return out
 
