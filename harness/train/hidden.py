@@ -43,7 +43,7 @@ def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
     decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
     layers = getattr(decoder, "layers", None)
     if not isinstance(layers, nn.ModuleList):
-        raise NotApplicable("the model is no single stack of decoder blocks")
+        raise NotApplicable(f"{type(model).__name__} is no single stack of decoder blocks.")
     return layers
 
 
