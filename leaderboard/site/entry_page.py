@@ -18,9 +18,9 @@ from leaderboard.table import Line
 
 @dataclass(frozen=True)
 class Seeds:
-    """Values before attack on every seed, and the t-interval of the mean of K(0) in words."""
+    """Seed, K(0), u and K after the row's worst attack on every seed; the t-interval of the mean of K(0) in words."""
 
-    rows: tuple[tuple[int, float | None, float | None], ...]
+    rows: tuple[tuple[int, float | None, float | None, float | None], ...]
     interval: str
 
 
@@ -35,9 +35,13 @@ class Beside:
 def seeds_of(entry: Entry) -> Seeds:
     """Every seed by itself."""
     ruler = Ruler(entry.page.board.scale, value_of)
-    before = sorted(entry.line.row.before.items())
-    rows = [(seed, _number(ruler.knowledge(m)), _number(ruler.utility(m))) for seed, m in before]
-    known = [k for _, k, _ in rows if k is not None]
+    row = entry.line.row
+    worst = {seed: stop.k for seed, stop in row.worst.stops.items()} if row.worst else {}
+    rows = [
+        (seed, _number(ruler.knowledge(m)), _number(ruler.utility(m)), worst.get(seed))
+        for seed, m in sorted(row.before.items())
+    ]
+    known = [k for _, k, _, _ in rows if k is not None]
     if len(known) < 2:
         return Seeds(tuple(rows), "not defined")
     half = float(t.ppf(0.975, len(known) - 1)) * stdev(known) / len(known) ** 0.5

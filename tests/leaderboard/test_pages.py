@@ -13,6 +13,7 @@ from sites import board, data, pages, site
 from synthetic import controls, demo, many, moved, record, stop
 
 from harness.record import BenchmarkCard, Record
+from leaderboard.site.figures import KNOWLEDGE_RANGE, WIDE_STRIP, Axis
 from leaderboard.site.panels import MOST
 
 RELEARN = {"attack": "relearn", "family": "relearn"}
@@ -76,6 +77,17 @@ def test_the_remark_that_nearly_every_row_has_stands_on_the_entry_page_alone(tmp
     out = site([controls()[0], reference, record(stops=[stop(0.1)])], tmp_path)
     assert "below the floor" not in board(out)
     assert "Below the floor." in entry_page(out, "alpha")[1]
+
+
+def test_an_entry_draws_every_seed_before_and_after_its_worst_attack(tmp_path: Path) -> None:
+    out = site(demo(seeds=2), tmp_path)
+    (entry,) = (row["entry"] for row in data(out)["rows"] if row["method"] == "steady")
+    axis = Axis(*KNOWLEDGE_RANGE, 7, WIDE_STRIP - 7)
+    drawn = dict(re.findall(r'<path class="(seeds[ a-z]*)" d="([^"]+)"', pages(out)[f"e/{entry}.html"]))
+    found = {name: [axis.datum(float(x)) for x in re.findall(r"M([\d.]+)", path)] for name, path in drawn.items()}
+    assert found["seeds"] == pytest.approx([0.05, 0.07], abs=1e-3)
+    assert found["seeds worst"] == pytest.approx([0.30, 0.32], abs=1e-3)
+    assert 'class="seeds"' not in pages(site(demo(), tmp_path / "one"))[f"e/{entry}.html"]
 
 
 def test_every_board_says_how_attacks_are_aggregated(out: Path) -> None:
