@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -89,6 +89,7 @@ class Outcome:
         excused: Why the attack has no meaning here, by seed.
         ran: Seeds on which the attack was run and scored, whether or not K could be formed from the scores.
         failed: Why the cell broke, by seed.
+        due: Whether a complete row has it: it counts, and some row of the board was measured under it.
     """
 
     attack: AttackRow
@@ -97,6 +98,7 @@ class Outcome:
     excused: Mapping[int, str] = field(default_factory=dict)
     ran: frozenset[int] = frozenset()
     failed: Mapping[int, str] = field(default_factory=dict)
+    due: bool = False
 
     @property
     def why_failed(self) -> str:
@@ -117,6 +119,10 @@ class Outcome:
     def unbounded(self) -> float | None:
         """K whatever it may cost in utility, mean over seeds."""
         return float(mean([s.unbounded for s in self.stops.values()])) if self.stops else None
+
+    def covers(self, seeds: Sequence[int]) -> bool:
+        """Whether it left a K on every one of these seeds."""
+        return set(seeds) <= self.stops.keys()
 
     def mean_of(self, what: Literal["strict", "loose", "gap", "normalised"]) -> float | None:
         """The mean over seeds of what every stop says, None where one says nothing."""

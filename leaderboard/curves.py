@@ -7,17 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.record import Measurement, Record, Spec
-from leaderboard.knowledge import (
-    UTILITY_LOSS_ALLOWED,
-    Crossing,
-    Ruler,
-    half_knowledge_tokens,
-    mean,
-    utility_loss,
-)
+from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean, penalty, utility_loss
 from leaderboard.labels import key_of
-
-_ROUNDING = 1e-9  # a mean of binary fractions may miss a bound it stands on by one bit
 
 
 @dataclass(frozen=True)
@@ -30,7 +21,7 @@ class Curve:
         budgets: Forget tokens at each stop, mean over seeds: their documents differ in length, their stops do not.
         ks: K at each stop, mean over seeds.
         stops: The measurements at each stop, by seed.
-        usable: Whether each stop left as much utility as an attack may take unpunished, on the mean over seeds.
+        worths: K at each stop less the penalty for utility lost there, as stops are chosen; mean over seeds.
         common: Whether every seed of the row has it, and the never-learned model under the same attack too. A search
             goes its own way on every model; those of its series are no curve of the row.
     """
@@ -41,19 +32,13 @@ class Curve:
     budgets: tuple[int, ...]
     ks: tuple[float, ...]
     stops: tuple[Mapping[int, Measurement], ...]
-    usable: tuple[bool, ...]
+    worths: tuple[float, ...]
     common: bool
 
     @property
     def counts(self) -> bool:
         """Whether T50 and AURC are read off it."""
         return self.ranked and self.common
-
-    @property
-    def bounded(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Budgets and K of the stops that left enough utility; all of them where none did."""
-        kept = [i for i, usable in enumerate(self.usable) if usable] or range(len(self.budgets))
-        return tuple(self.budgets[i] for i in kept), tuple(self.ks[i] for i in kept)
 
 
 def curves_of(
@@ -93,11 +78,17 @@ def curves_of(
 
 
 def half_life(curves: Sequence[Curve]) -> Crossing | None:
-    """The earliest T50 over the ranked relearning curves; if none reaches one half, the largest budget that did not."""
-    crossings = [half_knowledge_tokens(*curve.bounded) for curve in curves if curve.counts]
+    """The earliest T50 over the ranked relearning curves; if none reaches one half, the largest budget that did not.
+
+    It is a bound where any curve had half of it back by its first budget: nobody knows how early that was.
+    """
+    crossings = [half_knowledge_tokens(curve.budgets, curve.worths) for curve in curves if curve.counts]
     reached = [crossing for crossing in crossings if crossing.bound != "more_than"]
-    earliest = min(reached, key=lambda c: (c.tokens, c.bound), default=None)
-    return earliest or max(crossings, key=lambda c: c.tokens, default=None)
+    if not reached:
+        return max(crossings, key=lambda c: c.tokens, default=None)
+    tokens = min(crossing.tokens for crossing in reached)
+    early = tokens > 0 and any(crossing.bound == "at_most" for crossing in reached)
+    return Crossing(tokens, "at_most" if early else "exact")
 
 
 def largest_area(curves: Sequence[Curve]) -> float | None:
@@ -129,7 +120,7 @@ def _curve(
     name: _Name, by_seed: Mapping[int, Mapping[int, Measurement]], before: Mapping[int, Measurement], ruler: Ruler
 ) -> Curve | None:
     ordered = {seed: sorted(stops.items()) for seed, stops in sorted(by_seed.items())}
-    budgets, ks, stops, usable = [], [], [], []
+    budgets, ks, stops, worths = [], [], [], []
     if len({len(mine) for mine in ordered.values()}) > 1:
         return None  # seeds that stopped differently often have no common stops
     gauges = ruler.scale.utility["test"]
@@ -142,7 +133,7 @@ def _curve(
             ks.append(float(mean(known)))
             stops.append(at)
             losses = [utility_loss(m, before[seed], gauges) for seed, m in at.items() if seed in before]
-            usable.append(not losses or math.fsum(losses) / len(losses) <= UTILITY_LOSS_ALLOWED + _ROUNDING)
+            worths.append(ks[-1] - (math.fsum(penalty(loss) for loss in losses) / len(losses) if losses else 0.0))
     if len(budgets) < 2:
         return None
     return Curve(
@@ -152,6 +143,6 @@ def _curve(
         budgets=tuple(budgets),
         ks=tuple(ks),
         stops=tuple(stops),
-        usable=tuple(usable),
+        worths=tuple(worths),
         common=name.common,
     )

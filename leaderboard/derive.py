@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from harness.failure import Failure
-from harness.record import BenchmarkCard, Cost, Match, Measurement, Record, digest
+from harness.record import Cost, Match, Measurement, Record, digest
 from leaderboard.board import FAMILIES, SECTIONS, AttackRow, Board, Outcome, Row, Stop
 from leaderboard.caveats import caveats
 from leaderboard.curves import curves_of, half_life
 from leaderboard.gates import section_of
-from leaderboard.groups import broken, compared, distinct, nowhere, outside
+from leaderboard.groups import broken, card_of, compared, distinct, latest, nowhere, outside
 from leaderboard.knowledge import Ruler, Value, mean, number_of, scale_of, value_of
 from leaderboard.labels import Label, key_of, labels_of, method_labels, served_of
 from leaderboard.stops import Twins, by_attack, series_of, stop_of
@@ -110,7 +110,7 @@ def _board(records: list[Record], part: _Part) -> Board:
         served=part.served,
         benchmark=cell.benchmark,
         engine=cell.engine,
-        card=_card(records),
+        card=card_of(records),
         scale=scale,
         attacks=attacks,
         rows=tuple(rows),
@@ -120,14 +120,6 @@ def _board(records: list[Record], part: _Part) -> Board:
         match=match,
         unmatched=tuple(sorted((context.labels[key].text, reason) for key, reason in unmatched.items())),
     )
-
-
-def _card(records: Sequence[Record]) -> BenchmarkCard:
-    """The newest card among those that claim least: no record can lift a pocket stamp that another one carries."""
-    claims = {"pocket": 0, "slice": 1, "full": 2}
-    least = min(claims[r.benchmark.scale] for r in records)
-    cautious = [r for r in records if claims[r.benchmark.scale] == least]
-    return max(cautious, key=lambda r: (bool(r.benchmark.notice), r.provenance.started, r.id)).benchmark
 
 
 def _controls(records: Sequence[Record], role: str) -> list[Record]:
@@ -149,8 +141,12 @@ def _before(records: Sequence[Record]) -> tuple[Measurement, ...]:
 def _attacks(records: Sequence[Record], extra: frozenset[str]) -> tuple[AttackRow, ...]:
     """The board's attacks by family, then name; the identity (no attack) is not one of them."""
     labels = labels_of([r.cell.attack for r in records], guests=extra)
-    found = {key_of(r.cell.attack): r for r in records if r.attack.family != "none"}
-    rows = [AttackRow(key, labels[key], r.cell.attack, r.attack, extra=key in extra) for key, r in found.items()]
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.attack.family != "none":
+            found.setdefault(key_of(record.cell.attack), []).append(record)
+    speaking = {key: latest(group) for key, group in found.items()}
+    rows = [AttackRow(key, labels[key], r.cell.attack, r.attack, extra=key in extra) for key, r in speaking.items()]
     return tuple(sorted(rows, key=lambda a: (FAMILIES.index(a.card.family), a.label.text, a.key)))
 
 
@@ -205,7 +201,8 @@ def _outcome(
     ran = frozenset(r.cell.seed for r in mine if r.measurements)
     broke = context.failed.get((key_of(records[0].cell.method), attack.key), {})
     failed = {seed: why for seed, why in sorted(broke.items()) if seed not in ran and seed not in excused}
-    return Outcome(attack, found, _excess(found, before, context.ruler), excused, ran, failed)
+    due = attack.key in context.required
+    return Outcome(attack, found, _excess(found, before, context.ruler), excused, ran, failed, due)
 
 
 def _excess(stops: Mapping[int, Stop], before: Mapping[int, Measurement], ruler: Ruler) -> float | None:
@@ -241,7 +238,11 @@ def _best_known(k_star: float | None, outcomes: Sequence[Outcome], *, controlled
 def _gaps(
     seeds: Sequence[int], before: Mapping[int, Measurement], outcomes: Sequence[Outcome], context: _Context
 ) -> Iterator[str]:
-    """What a complete row would have and this one has not, in words; what was run is not called missing."""
+    """What a complete row would have and this one has not, in words; what was run is not called missing.
+
+    An attack that other rows met and this one cannot meet is missing too: a model that keeps an attacker out by its
+    form has not been shown to withstand him.
+    """
     defined = bool(context.ruler.scale.forget["test"])
     if not context.has_original:
         yield "the original model before attack"
@@ -252,10 +253,10 @@ def _gaps(
     measured = {seed for seed, m in before.items() if not defined or context.ruler.knowledge(m) is not None}
     yield from _missing_seeds("the measurement before attack", seeds, measured)
     for outcome in outcomes:
-        if outcome.attack.key in context.required:
-            scored = set(outcome.stops) if defined else outcome.ran
-            broke = " (failed)" if outcome.failed else ""
-            yield from _missing_seeds(outcome.attack.label.text + broke, seeds, {*scored, *outcome.excused})
+        if outcome.due:
+            scored = set(outcome.stops) if defined else set(outcome.ran)
+            why = " (failed)" if outcome.failed else " (not applicable)" if outcome.excused else ""
+            yield from _missing_seeds(outcome.attack.label.text + why, seeds, scored)
 
 
 def _unmatched(reasons: Mapping[int, str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from harness.failure import Failure
-from harness.record import Cell, Match, Record, dumps
+from harness.record import BenchmarkCard, Cell, Match, Record, dumps
 from leaderboard.labels import key_of, order_of
 
 
@@ -26,6 +26,19 @@ def compared(records: Sequence[Record]) -> Iterator[tuple[str, str, Match | None
     for (benchmark, engine), group in sorted(groups.items(), key=lambda pair: _place(pair[1][0])):
         for match, part in _by_match(group):
             yield benchmark, engine, match, part
+
+
+def card_of(records: Sequence[Record]) -> BenchmarkCard:
+    """The newest card among those that claim least: no record can lift a pocket stamp that another one carries."""
+    claims = {"pocket": 0, "slice": 1, "full": 2}
+    least = min(claims[r.benchmark.scale] for r in records)
+    cautious = [r for r in records if claims[r.benchmark.scale] == least]
+    return latest([r for r in cautious if r.benchmark.notice] or cautious).benchmark
+
+
+def latest(records: Iterable[Record]) -> Record:
+    """The record that was made last; of several at one time, one and the same whatever their order."""
+    return max(records, key=lambda r: (r.provenance.started, r.id))
 
 
 def outside(records: Sequence[Record], match: Match | None, guests: Collection[str]) -> frozenset[str]:

@@ -96,7 +96,7 @@ class Table:
 
     Attributes:
         families: Families with at least one ranked attack here.
-        detectable: Difference in K* between two methods that the interval can tell from zero; None if it tells nothing.
+        detectable: Difference in K* that the paired interval of the middle pair tells from zero; None if it tells none.
         starts: Lowest and highest K(0) of the rows compared, if they differ enough to matter.
         unit: The row whose effort is 1.
     """
@@ -181,20 +181,17 @@ def _star_draws(row: Row, sampler: Sampler) -> Value | None:
 
 def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
     k_before = sampler.before(row, sampler.ruler.knowledge)
-    star = place.draws.k_star
-    gained = None if row.k_star is None or row.k_before is None else row.k_star - max(row.k_before, 0.0)
-    gain_draws = None if star is None or k_before is None else star - np.maximum(k_before, 0.0)
     passes = passes_of(row)
     return Line(
         row=row,
         standings=place.standings,
         on_frontier=place.on_frontier,
         draws=place.draws,
-        k_star=sampler.estimate(row.k_star, star),
+        k_star=sampler.estimate(row.k_star, place.draws.k_star),
         k_before=sampler.estimate(row.k_before, k_before),
         utility=sampler.estimate(row.utility, place.draws.utility),
-        gain=sampler.estimate(gained, gain_draws),
-        gains=tuple(_gain(outcome, row, sampler, k_before) for outcome in row.outcomes),
+        gain=_gain(row.worst, row, sampler),
+        gains=tuple(_gain(outcome, row, sampler) for outcome in row.outcomes),
         to_leader=_to_leader(row, place.leader, sampler),
         excess=_relearn_excess(row, sampler),
         families=tuple(_family(family, row, sampler) for family in FAMILIES),
@@ -208,20 +205,32 @@ def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
     )
 
 
-def _gain(outcome: Outcome, row: Row, sampler: Sampler, before: Value | None) -> Estimate:
-    """What an attack brought back; its interval is that of the paired difference."""
-    if outcome.k is None or row.k_before is None:
+def _gain(outcome: Outcome | None, row: Row, sampler: Sampler) -> Estimate:
+    """What an attack brought back on the seeds that it ran on, with the interval of the paired difference."""
+    if outcome is None:
+        return Estimate() if row.k_star is None else Estimate(0.0)
+    if outcome.k is None or not outcome.stops.keys() <= row.before.keys():
         return Estimate()
-    after = sampler.after(row, outcome)
-    gained = None if after is None or before is None else after - np.maximum(before, 0.0)
-    return sampler.estimate(outcome.k - max(row.k_before, 0.0), gained)
+    exact = Ruler(sampler.ruler.scale, value_of)
+    before = [exact.knowledge(row.before[seed]) for seed in outcome.stops]
+    known = [k for k in before if k is not None]
+    if len(known) < len(before):
+        return Estimate()
+    starts = {seed: sampler.ruler.knowledge(row.before[seed]) for seed in outcome.stops}
+    after, start = sampler.after(row, outcome), sampler.over(row, starts)
+    gained = None if after is None or start is None else after - np.maximum(start, 0.0)
+    return sampler.estimate(outcome.k - max(float(mean(known)), 0.0), gained)
 
 
 def _to_leader(row: Row, leader: Row | None, sampler: Sampler) -> tuple[Interval | None, ...]:
+    """None for the leader itself, and under an attack that was not run on every seed of both."""
     if leader is None or leader is row:
         return (None,) * len(row.outcomes)
-    found = []
+    found: list[Interval | None] = []
     for mine, other in zip(row.outcomes, leader.outcomes, strict=True):
+        if not mine.covers(row.seeds) or not other.covers(leader.seeds):
+            found.append(None)
+            continue
         here, there = sampler.after(row, mine), sampler.after(leader, other)
         apart = None if here is None or there is None else here - there
         gap = None if mine.k is None or other.k is None else mine.k - other.k
@@ -238,8 +247,8 @@ def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:
     if reached:
         k, worst = max(reached, key=lambda pair: pair[0])
         estimate = sampler.estimate(k, sampler.after(row, worst))
-        partial = any(o.stops and set(o.stops) != set(row.seeds) for o in mine)
-        return FamilyCell(family, estimate, bool(missing or failed or undefined) or partial, worst.attack.label.text)
+        bound = any(o.due and not o.covers(row.seeds) for o in mine)
+        return FamilyCell(family, estimate, bound, worst.attack.label.text)
     if failed:
         return FamilyCell(family, Estimate(), False, "", ("fail", "; ".join(failed)))
     if missing:

@@ -42,14 +42,14 @@ def methods_bibtex(named: Iterable[tuple[str, str, str]], *, notices: Sequence[s
         if found:
             number = found.group(1)
             fields = {
-                "title": f"Source of {_text(name)}",
+                "note": f"Source of {_text(name)}",
                 "eprint": number,
                 "archiveprefix": "arXiv",
                 "url": f"https://arxiv.org/abs/{number}",
             }
             entries.append(_entry(key, fields))
         elif citation.strip():
-            entries.append(_entry(key, {"title": f"Source of {_text(name)}", "note": _text(citation)}))
+            entries.append(_entry(key, {"note": f"Source of {_text(name)}: {_text(citation)}"}))
     return _comment(notices) + "\n".join(entries)
 
 

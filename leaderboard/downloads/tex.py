@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from leaderboard.downloads.cells import suite
 from leaderboard.sampling import Estimate
 from leaderboard.site.spelling import MINUS, percent, spread
+from leaderboard.site.words import called
 from leaderboard.table import Line, Table
 
 SECTIONS = {
@@ -80,7 +81,7 @@ def _row(line: Line) -> str:
     tied = bool(line.rank and line.rank.tied_with_best)
     cells = [
         rank,
-        escaped(row.label.text),
+        escaped(called(row)),
         _value(line.k_star, bold=tied, bound=bool(row.gaps)),
         _value(line.k_before),
         _value(line.utility),

@@ -77,7 +77,8 @@ def _controls(pairs: Sequence[tuple[Entry, Outcome]]) -> Iterator[str]:
         if outcome.k is not None and entry.line.row.card.role == "original":
             yield f"It leaves {percent(outcome.k)} % of the original model's own knowledge."
         if outcome.k is not None and entry.line.row.card.role == "reference":
-            yield f"It takes the never-learned model to {percent(outcome.k)} %: so much is taught and not recovered."
+            taught = "so much is taught and not recovered" if outcome.k > 0 else "it teaches nothing that is asked"
+            yield f"It takes the never-learned model to {percent(outcome.k)} %: {taught}."
 
 
 def _histogram(key: str, ks: Sequence[float]) -> Histogram:

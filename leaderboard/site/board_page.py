@@ -117,9 +117,9 @@ class BoardPage:
         return self.board.scale.selection_split
 
     @property
-    def one_seed(self) -> bool:
-        """Whether no row has more than one seed."""
-        return all(len(row.seeds) == 1 for row in self.board.rows)
+    def most_seeds(self) -> int:
+        """How many seeds the row with most has."""
+        return max((len(row.seeds) for row in self.board.rows), default=0)
 
     @property
     def not_applicable(self) -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from harness.record import Record
 from leaderboard.collection import Change, Collection
 from leaderboard.downloads.bib import methods_bibtex, site_bibtex
 from leaderboard.downloads.cells import Newest, newest
@@ -105,7 +106,7 @@ class Pages:
         self.site = site
         self._env: Environment = environment()
         self._env.filters |= {
-            "provenance": lambda page: provenance_of(page.board.records),
+            "provenance": lambda page: provenance_of(self._own(page.board.records)),
             "files": lambda page: [(name, _kind(name)) for name in names_of(page.table)],
             "folders": self._folders,
             "statuses": self._statuses,
@@ -223,7 +224,7 @@ class Pages:
         yield "compare.html", self.page("compare.html", "compare.html.j2", top_pairs=TOP_PAIRS)
         yield "sharpness.html", self.page("sharpness.html", "sharpness.html.j2")
         draws = f"{site.pages[0].table.draws if site.pages else DRAWS:,}"
-        provenance = provenance_of(site.collection.records)
+        provenance = provenance_of(self._own(site.collection.records))
         yield (
             "about.html",
             self.page("about.html", "about.html.j2", draws=draws, bibtex=self.bibtex, provenance=provenance),
@@ -248,6 +249,10 @@ class Pages:
     @cached_property
     def _newest(self) -> Newest:
         return newest(self.site.collection.records, self.site.collection.guests)
+
+    def _own(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The maintainers' own among some records; all, where there are none of theirs."""
+        return [r for r in records if r.id not in self.site.collection.guests] or records
 
     def _changes(self) -> list[Change]:
         """The newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -18,10 +19,13 @@ from leaderboard.table import Line
 
 @dataclass(frozen=True)
 class Seeds:
-    """Seed, K(0), u and K after the row's worst attack on every seed; the t-interval of the mean of K(0) in words."""
+    """Seed, K(0), u and K after the row's worst attack on every seed; below each, the t-interval of its mean in words.
+
+    A bootstrap over two or three seeds finds less than there is to find between seeds; this finds it (B.10).
+    """
 
     rows: tuple[tuple[int, float | None, float | None, float | None], ...]
-    interval: str
+    intervals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,18 @@ def seeds_of(entry: Entry) -> Seeds:
         (seed, _number(ruler.knowledge(m)), _number(ruler.utility(m)), worst.get(seed))
         for seed, m in sorted(row.before.items())
     ]
-    known = [k for _, k, _, _ in rows if k is not None]
-    if len(known) < 2:
-        return Seeds(tuple(rows), "not defined")
+    columns = [k for _, k, _, _ in rows], [u for _, _, u, _ in rows], [k for _, _, _, k in rows]
+    return Seeds(tuple(rows), tuple(map(_t_interval, columns)))
+
+
+def _t_interval(values: Sequence[float | None]) -> str:
+    """Of the mean over seeds, 95 %."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2 or len(known) < len(values):
+        return "not defined"
     half = float(t.ppf(0.975, len(known) - 1)) * stdev(known) / len(known) ** 0.5
     middle = fmean(known)
-    return Seeds(tuple(rows), f"[{percent(middle - half)}, {percent(middle + half)}] %")
+    return f"{percent(middle - half)} to {percent(middle + half)}"
 
 
 def beside_leader(site: Site, entry: Entry) -> Beside | None:

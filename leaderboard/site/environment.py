@@ -95,6 +95,7 @@ def environment() -> Environment:
         "raw_score": spelling.raw_score,
         "seconds": spelling.seconds,
         "settings": _settings,
+        "sentence": spelling.sentence,
         "shares": spelling.shares,
         "signed": spelling.signed,
         "signed_or_dash": lambda value: spelling.NOTHING if value is None else spelling.signed(value),

@@ -137,9 +137,7 @@ def _curve(line: Line, which: tuple[str, str]) -> _Pair | None:
 
 def _panel(named: _Named, pair: _Pair, control: _Pair | None, x: Axis, y: Axis) -> Panel:
     curve = pair[0]
-    words = (
-        f"K from {percent(curve.ks[0])} to {percent(curve.ks[-1])} over {number(curve.budgets[-1], 0)} forget tokens"
-    )
+    words = f"K from {percent(curve.ks[0])} to {percent(curve.ks[-1])} over {number(curve.budgets[-1], 0)} tokens"
     return Panel(
         name=named.name,
         section=named.section,

@@ -15,12 +15,12 @@ SECTION_WORDS: Mapping[Section, str] = {
     "incomplete": "incomplete",
 }
 FAMILY_NAMES = {
-    "relearn": ("Relearn", "forget text"),
+    "relearn": ("Relearn", "text, questions"),
     "finetune": ("Fine-tune", "other text"),
     "edit": ("Edit", "of weights"),
     "activation": ("Activation", "directions"),
     "embedding": ("Embedding", "soft prompts"),
-    "prompt": ("Prompt", "only"),
+    "prompt": ("Prompt", "asked, searched"),
 }
 STATE_WORDS = {"not_applicable": "n/a", "not_defined": "n/d", "failed": "fail", "not_run": "n/r"}
 """What stands where an attack left no K."""
@@ -56,7 +56,7 @@ FIDELITY_WORDS = {
     "approximate": "something of it is unknown or was left out, which its file says",
 }
 LIMITS = (
-    "Controls, panel, cards and titles of a board are its maintainers'; an entry opens no board of its own.",
+    "Controls, panel, cards, titles and remarks of a board are its maintainers'; an entry opens no board of its own.",
     "Rows that a board has get no cells from others but those of attacks outside its panel.",
     "Under every attack of the panel an entry has the stops and items that every row has; what it lacks is missing.",
     "That an attack does not apply is taken from it only where it applies to no control either.",

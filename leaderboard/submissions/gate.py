@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.record import AttackCard, Match, Record
+from harness.record import AttackCard, Match, Measurement, Record
 from leaderboard.groups import compared
 from leaderboard.submissions.about import LONGEST_NAME
 from leaderboard.submissions.panel import Panel, PanelAttack, effort, panel_of, stops_of
@@ -46,7 +46,7 @@ class Gate:
         return not self._panels or (panel is not None and record.cell.method.key in panel.methods)
 
     def carded(self, record: Record) -> Record:
-        """The record with the board's own cards: what it says of others is not repeated, nor is a badge of its own.
+        """The record with the board's own cards and words: what it says of others is not repeated, nor is its badge.
 
         An attack with the name of one of theirs has its card, and one that several handed in has the first one's.
         """
@@ -55,15 +55,12 @@ class Gate:
             return record
         attack, method = panel.attacks.get(record.cell.attack.key), panel.methods.get(record.cell.method.key)
         card = attack.card if attack else next(iter(self._alike(record)), record.attack)
-        excused = [{n: panel.excuses[n] for n in m.not_applicable if n in panel.excuses} for m in record.measurements]
         return replace(
             record,
             benchmark=panel.card,
             attack=card if attack else self._brought.setdefault(record.cell.attack.key, card),
             method=method or replace(record.method, fidelity=""),
-            measurements=tuple(
-                replace(m, not_applicable=found) for m, found in zip(record.measurements, excused, strict=True)
-            ),
+            measurements=tuple(_quiet(m, panel) for m in record.measurements),
         )
 
     def refusal(self, record: Record) -> str:
@@ -119,6 +116,13 @@ class Gate:
         name = record.cell.attack.name
         if attack is None and name in self._cards and not self._alike(record):
             yield f"is of another family or threat than the board's attack '{name}'; give the attack a name of its own"
+
+
+def _quiet(measurement: Measurement, panel: Panel) -> Measurement:
+    """With what the board itself says of its scores, and no more: such sentences stand on the page as the board's."""
+    excused = {name: panel.excuses[name] for name in measurement.not_applicable if name in panel.excuses}
+    remarks = tuple(text for text in measurement.remarks if text in panel.remarks)
+    return replace(measurement, not_applicable=excused, remarks=remarks)
 
 
 def _other_items(record: Record, items: Mapping[str, int]) -> Iterator[str]:

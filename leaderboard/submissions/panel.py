@@ -10,6 +10,7 @@ from operator import and_
 from typing import TypeVar
 
 from harness.record import AttackCard, BenchmarkCard, Measurement, MethodCard, Record
+from leaderboard.groups import card_of, latest
 
 Kind = tuple[str, str, str, bool, float]
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Panel:
         scores: By name, what a score is: axis, direction, split, headline, chance.
         sizes: By name, numbers of items of a score.
         excuses: Metrics that have no meaning, with the reason.
+        remarks: Sentences that evaluations left.
         budget: Forget tokens at any stop.
         effort: Of unlearning, of any method.
     """
@@ -69,6 +71,7 @@ class Panel:
     sizes: Mapping[str, frozenset[int]]
     items: Mapping[str, int]
     excuses: Mapping[str, str]
+    remarks: frozenset[str]
     budget: Span
     effort: Span
 
@@ -81,7 +84,7 @@ def panel_of(records: Sequence[Record]) -> Panel:
     stops = list(_measurements(records))
     named = [pair for m in stops for pair in m.scores.items()]
     return Panel(
-        card=records[0].benchmark,
+        card=card_of(records),
         methods={record.cell.method.key: record.method for record in records},
         attacks={key: _attack(group) for key, group in by_attack.items()},
         seeds=_grouped((record.cell.method.key, record.cell.seed) for record in records),
@@ -89,6 +92,7 @@ def panel_of(records: Sequence[Record]) -> Panel:
         sizes=_grouped((name, score.n) for name, score in named),
         items=_items(records),
         excuses={name: why for m in stops for name, why in m.not_applicable.items()},
+        remarks=frozenset(text for m in stops for text in m.remarks),
         budget=span_of(m.point.budget for m in stops),
         effort=span_of(effort(record) for record in records if record.method.role == "method"),
     )
@@ -116,7 +120,7 @@ def _attack(records: Sequence[Record]) -> PanelAttack:
     points = [m.point for m in _measurements(records)]
     budgets = _grouped((point.series, point.budget) for point in points)
     return PanelAttack(
-        card=records[0].attack,
+        card=latest(records).attack,
         stops=reduce(and_, stops) if stops else {},
         budgets={series: span_of(found) for series, found in budgets.items()},
         budget=span_of(point.budget for point in points),

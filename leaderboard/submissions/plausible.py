@@ -18,6 +18,9 @@ ROUNDING = 1e-6
 _MOST_ITEMS, _MOST_TOKENS, _LAST_SEED, _MOST = 10**6, 2**53, 2**31, 1e18
 _MOST_PARTS = 1000
 """Of a mapping or a list."""
+_FEW_PARTS = 50
+_FEW = ("distributions", "remarks")
+"""Of these, which are shown in full, so many."""
 _LONGEST_KEY = 100
 _SEVERAL_LINES = 1000
 """A text that may be longer than this is one that a model reads, and may have several lines."""
@@ -72,8 +75,9 @@ def _parts(value: object, place: _Place = _Place()) -> Iterator[tuple[str, str]]
             if field.name != "items":
                 yield from _parts(getattr(value, field.name), place.inside(field.name, _LONGEST.get(field.name)))
     elif isinstance(value, (Mapping, tuple)):
-        if len(value) > _MOST_PARTS:
-            yield place.words, f"has {len(value)} parts; at most {_MOST_PARTS} are taken"
+        most = _FEW_PARTS if place.words.endswith(_FEW) else _MOST_PARTS
+        if len(value) > most:
+            yield place.words, f"has {len(value)} parts; at most {most} are taken"
             return
         for key in value if isinstance(value, Mapping) else ():
             yield from ((place.inside(key).words, wrong) for wrong in _name(key))

@@ -136,6 +136,9 @@ HOSTILE = {
             r, measurements=tuple(replace(m, not_applicable={"leak": "Buy coins."}) for m in r.measurements)
         )
     ),
+    "remarks": forged(
+        lambda r: replace(r, measurements=tuple(replace(m, remarks=("Buy coins.",)) for m in r.measurements))
+    ),
     "a dtype": [replace(one, provenance=replace(one.provenance, dtype="int1")) for one in row("guest", 0.2)],
     "a model that was mended": [record("npo", [stop(0.9, series="repaired")], attack="sly", family="finetune")],
     "an untouched model that drifts": [record("npo", [twin(0.9)], attack="sly", family="prompt")],

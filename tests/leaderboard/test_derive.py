@@ -106,11 +106,17 @@ def test_an_attack_missing_on_one_seed_is_a_gap() -> None:
     assert found.gaps == ("relearn (seed 1)",)
 
 
-def test_an_attack_without_meaning_here_is_no_gap() -> None:
-    others = [record("other", [stop(0.1)]), attacked(0.3, method="other")]
-    excused = record(attack="relearn", family="relearn", not_applicable="no text to relearn")
-    found = row([*controls(), record(stops=[stop(0.1)]), excused, *others])
+def test_an_attack_without_meaning_for_anybody_is_no_gap() -> None:
+    excused = [record(m, attack="relearn", family="relearn", not_applicable="no text") for m in ("alpha", "other")]
+    found = row([*controls(), record(stops=[stop(0.1)]), record("other", [stop(0.1)]), *excused])
     assert (found.section, found.outcomes[0].state) == ("ranked", "not_applicable")
+
+
+def test_whoever_cannot_be_attacked_as_others_were_is_not_ranked_beside_them() -> None:
+    others = [record("other", [stop(0.1)]), attacked(0.3, method="other")]
+    excused = record(attack="relearn", family="relearn", not_applicable="a pair of models")
+    found = row([*controls(), record(stops=[stop(0.1)]), excused, *others])
+    assert (found.section, found.gaps) == ("incomplete", ("relearn (not applicable)",))
 
 
 def test_a_row_never_measured_before_attack_is_incomplete() -> None:
@@ -178,6 +184,26 @@ def test_a_stop_that_broke_the_model_is_no_half_life() -> None:
     assert half.tokens > 300
 
 
+def test_a_stop_that_counts_for_the_worst_case_counts_for_the_half_life() -> None:
+    dear = [stop(0.0), stop(0.2, budget=10), stop(0.8, 0.89, budget=100), stop(0.95, 0.2, budget=200)]
+    short = record(stops=dear, attack="short", family="relearn")
+    long = record(stops=[stop(0.0), stop(0.1, budget=1000)], attack="long", family="relearn")
+    found = row([*controls(), record(stops=[stop(0.0)]), short, long])
+    assert found.k_star == pytest.approx(0.8)
+    assert found.half_life is not None
+    assert found.half_life.bound == "exact"
+    assert 10 < found.half_life.tokens < 100
+
+
+def test_t50_is_a_bound_where_one_curve_had_half_back_by_its_first_budget() -> None:
+    exact = record(stops=[stop(0.4, budget=10), stop(0.6, budget=1000)], attack="fine", family="relearn")
+    early = record(stops=[stop(0.9, budget=5000)], attack="coarse", family="relearn")
+    half = row([*controls(), record(stops=[stop(0.0)]), exact, early]).half_life
+    assert half == Crossing(pytest.approx(100), "at_most")
+    kept = row([*controls(), record(stops=[stop(0.6)]), exact, early]).half_life
+    assert kept == Crossing(0.0)
+
+
 def test_t50_is_censored_at_the_largest_budget() -> None:
     short = record(stops=[stop(0.0, budget=0), stop(0.2, budget=10)], attack="short", family="relearn")
     long = record(stops=[stop(0.0, budget=0), stop(0.2, budget=1000)], attack="long", family="relearn")
@@ -232,7 +258,7 @@ def test_an_attack_that_is_not_applicable_on_one_seed_excuses_no_other_seed() ->
     elsewhere = record("other", [stop(0.2)], attack="relearn", family="relearn")
     excused = record(attack="relearn", family="relearn", not_applicable="no text", seed=0)
     found = row([*controls(), *before, elsewhere, excused])
-    assert (found.section, found.gaps) == ("incomplete", ("relearn (seed 1)",))
+    assert (found.section, found.gaps) == ("incomplete", ("relearn (not applicable)",))
 
 
 def matched(made: Record, match: Match = AT_QUARTER, share: float = 0.5) -> Record:

@@ -228,8 +228,7 @@ def test_no_name_and_no_citation_breaks_the_references() -> None:
     found = bibtex_read(methods_bibtex(named, notices=["Mail a@b{c."]))
     assert len(found) == len(HOSTILE) + 1
     assert found["attack-plain"]["eprint"] == "2502.05374"
-    (brace,) = [fields for fields in found.values() if fields["title"] == r"Source of \textbraceright{}"]
-    assert brace["note"] == r"\textbraceright{} 2026"
+    assert r"Source of \textbraceright{}: \textbraceright{} 2026" in {fields["note"] for fields in found.values()}
 
 
 def test_the_site_s_reference_holds_whatever_a_release_is_called() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import COST, record, score, stop
+from synthetic import CARD, COST, record, score, stop
 from test_admit import RELEARN, at_first, handed, own, recelled, row
 
 from harness.record import Match, Record, Spec
@@ -221,3 +221,14 @@ def test_every_text_date_and_number_is_looked_at_before_it_is_shown(name: str, t
 def test_dates_that_the_harness_writes_are_taken(when: str, tmp_path: Path) -> None:
     pack([started(one, when) for one in row("guest", 0.2)], tmp_path / "entry")
     assert len(check(tmp_path / "entry").records) == 2
+
+
+def test_an_entry_repeats_the_newest_card_of_the_board_and_not_any_that_it_finds() -> None:
+    older = replace(own()[0], benchmark=replace(CARD, title="Old title", notice="Old notice."))
+    older = replace(older, provenance=replace(older.provenance, started="2020-01-01T00:00:00"))
+    known = [older, *own()[1:]]
+    (handed_in,) = relearnt(9)
+    carded = Gate(known).carded(replace(handed_in, benchmark=older.benchmark))
+    assert carded.benchmark.title == CARD.title
+    (found,) = boards_of([*known, carded], guests=frozenset({carded.id}))
+    assert found.card == CARD

@@ -26,7 +26,7 @@ def line(records: list[Record], name: str = "alpha") -> Line:
 
 def test_the_interval_of_every_estimate_holds_its_value() -> None:
     for found in table(demo(2)).lines:
-        for estimate in (found.k_star, found.k_before, found.utility, found.gain):
+        for estimate in (found.k_star, found.k_before, found.utility, *([found.gain] if found.row.worst else [])):
             assert estimate.value is not None
             assert estimate.interval is not None
             assert estimate.interval.low <= estimate.value <= estimate.interval.high
@@ -103,6 +103,25 @@ def test_rows_with_equal_items_are_paired_with_the_leader_and_those_far_apart_ar
     assert found["twin"] == Interval(0.0, 0.0)
     assert found["worse"] is not None
     assert 0.25 < found["worse"].low < 0.4 < found["worse"].high < 0.55
+
+
+def test_what_an_attack_brought_back_is_read_off_the_seeds_that_it_ran_on() -> None:
+    rows = [record(stops=[stop(k)], seed=seed) for seed, k in enumerate((0.1, 0.3))]
+    idle = record(stops=[stop(0.1)], attack="relearn", family="relearn", seed=0)
+    (gain,) = line([*controls(), *rows, idle]).gains
+    assert gain.value == pytest.approx(0.0)
+    assert gain.interval == Interval(0.0, 0.0)
+
+
+def test_an_attack_that_was_not_run_on_every_seed_is_not_compared_with_the_leader() -> None:
+    records = controls({"relearn": ("relearn", [stop(0.0)])})
+    for name, seeds in (("first", (0, 1)), ("half", (0,))):
+        records += [record(name, [stop(0.1)], seed=seed) for seed in (0, 1)]
+        records += [record(name, [stop(0.5)], attack="relearn", family="relearn", seed=seed) for seed in seeds]
+    found = {one.row.label.name: one for one in table(records).lines}
+    assert found["half"].to_leader == (None,)
+    assert found["half"].families[0].bound
+    assert not found["first"].families[0].bound
 
 
 def test_rows_that_start_alike_bring_no_warning() -> None:

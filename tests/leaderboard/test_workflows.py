@@ -13,10 +13,10 @@ WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
 CHANGED = "results/submissions/mine/entry.toml\nresults/submissions/mine/SHA256SUMS\n"
 
 
-def build_step(workflow: str, changed: Path) -> str:
-    """The script that renders the site."""
+def step(workflow: str, command: str, changed: Path) -> str:
+    """The one script that gives this command."""
     blocks = re.findall(r"run: \|\n((?: {10}.*\n)+)", (WORKFLOWS / workflow).read_text())
-    (script,) = (textwrap.dedent(block) for block in blocks if "leaderboard build" in block)
+    (script,) = (textwrap.dedent(block) for block in blocks if command in block)
     return script.replace("/tmp/changed", str(changed))
 
 
@@ -27,7 +27,7 @@ def told(workflow: str, folder: Path) -> list[str]:
     harness.write_text('#!/bin/sh\necho "$@" >> said\n')
     harness.chmod(0o755)
     (folder / "changed").write_text(CHANGED)
-    script = build_step(workflow, folder / "changed")
+    script = step(workflow, "leaderboard build", folder / "changed")
     subprocess.run(["bash", "-e", "-c", script], cwd=folder, check=True, env={"PATH": "/usr/bin:/bin"})
     return (folder / "said").read_text().splitlines()
 
@@ -47,3 +47,40 @@ def test_a_changed_entry_is_checked_once_against_all_that_stands_and_previewed(t
     board = "--results results/pocket --results results/submissions"
     assert checked == f"leaderboard check proposed/results/submissions/mine {board} --entry"
     assert "--preview proposed/results/submissions/mine" in built
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def proposed(folder: Path, *change: str) -> int:
+    """What the step that looks at changed paths says of one git command on a tree with records and an entry."""
+    for path in ("results/pocket/npo.gz", "results/submissions/mine/entry.toml"):
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text(path * 50)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "base")
+    base = git(folder, "rev-parse", "HEAD")
+    git(folder, *change)
+    git(folder, "commit", "-qm", "change", "--allow-empty")
+    script = step("submission.yml", "git diff", folder.parent / "changed")
+    said = subprocess.run(["bash", "-e", "-c", script], cwd=folder, env={"PATH": "/usr/bin:/bin", "BASE": base})
+    return said.returncode
+
+
+@pytest.mark.parametrize(
+    ("change", "passes"),
+    [
+        (("mv", "results/submissions/mine/entry.toml", "results/submissions/mine/about.toml"), True),
+        (("mv", "results/pocket/npo.gz", "results/submissions/mine/npo.gz"), False),
+        (("rm", "-q", "results/pocket/npo.gz"), False),
+        (("status",), False),
+    ],
+    ids=["an entry", "records moved into an entry", "records deleted", "nothing"],
+)
+def test_a_proposal_may_touch_entries_and_nothing_else(change: tuple[str, ...], passes: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    assert (proposed(folder, *change) == 0) is passes

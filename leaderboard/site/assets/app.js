@@ -58,8 +58,8 @@
     var groups = {}, shown = 0, visible = 0, words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
     order.forEach(function (row) {
       var section = SECTIONS[row.gates[gate].charAt(0)];
-      var keep = section === "reference" || (words.every(function (word) { return row.text.indexOf(word) >= 0; }) &&
-        (!state.status || cellText(row, "status") === state.status) && (!state.family || row.family === state.family));
+      var keep = row.target || section === "reference" || (words.every(function (word) { return row.text.indexOf(word) >= 0; }) &&
+        (!state.status || cellText(row, "status") === state.status) && (!state.family || row.family.indexOf(state.family + ",") === 0));
       if (keep && section !== "reference") shown++;
       var cut = keep && section !== "reference" && shown > CAP && !state.all && !row.target;
       row.el.classList.toggle("cut", cut);
@@ -84,9 +84,9 @@
     heads.forEach(function (head, at) {
       if (at === index) head.setAttribute("aria-sort", state.dir === "desc" ? "descending" : "ascending"); else head.removeAttribute("aria-sort");
     });
+    $("sorted").setAttribute("aria-live", announce ? "polite" : "off");
     $("sorted").textContent = index < 0 ? (gate !== defaultGate() ? "Ranks among entries that keep the chosen utility." : "") :
       "Sorted by " + heads[index].textContent.trim() + ", " + (state.dir === "desc" ? "descending" : "ascending") + "; ranks are by K*.";
-    if (!announce) $("sorted").setAttribute("aria-live", "off"); else $("sorted").setAttribute("aria-live", "polite");
   }
   function cellText(row, name) { var cell = row.el.cells[column(name)]; var link = cell.querySelector("a"); return (link || cell).textContent.trim(); }
   function rank(row, standing) {
@@ -98,7 +98,7 @@
     if (tied) { var hidden = document.createElement("span"); hidden.className = "visually-hidden"; hidden.textContent = " tied with best"; cell.appendChild(hidden); }
     row.el.classList.toggle("tied", tied);
   }
-  rows.forEach(function (row) { row.family = row.el.cells[1].querySelector("small").textContent.split(",")[0].trim(); });
+  rows.forEach(function (row) { row.family = row.el.cells[1].querySelector("small").textContent.trim() + ","; });
 
   // The view stands behind the hash, so that it can be copied and the back button undoes it.
   function hash() {
@@ -107,7 +107,7 @@
   }
   function read() {
     var found = Object.assign({}, initial), text = location.hash;
-    if (text === "#board") return state;
+    if (/^#(board$|e-)/.test(text)) return state;
     if (text.slice(0, 2) === "#?") text.slice(2).split("&").forEach(function (part) {
       var at = part.indexOf("="), name = part.slice(0, at), value = "";
       try { value = decodeURIComponent(part.slice(at + 1)); } catch (_) { return; }
@@ -194,7 +194,7 @@
   }
   var TEX = { "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "%": "\\%", "_": "\\_", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}", "\u2013": "--", "±": "$\\pm$", "≥": "$\\geq$", "≤": "$\\leq$", "×": "$\\times$", "↓": "$\\downarrow$", "↑": "$\\uparrow$" };
   function tex(text) { return Array.prototype.map.call(text, function (c) { return TEX[c] || (c < " " ? " " : c); }).join(""); }
-  function csv(text) { var safe = /^[=+@\t\r]/.test(text) || /^-[^\d.]/.test(text) ? "'" + text : text; return /[",\n]/.test(safe) ? '"' + safe.replace(/"/g, '""') + '"' : safe; }
+  function csv(text) { var safe = /^[=+@\t\r]/.test(text) || /^-(?![\d.]+( [±[].*)?$)/.test(text) ? "'" + text : text; return /[",\n]/.test(safe) ? '"' + safe.replace(/"/g, '""') + '"' : safe; }
   function markdown(text) { return text.replace(/[\\|`*_<>[\]]/g, "\\$&"); }
   var FORMS = {
     csv: function (lines) { return lines.map(function (line) { return line.map(csv).join(","); }).join("\n") + "\n"; },
