@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.api import LM, AttackerData, Family, Item, NotApplicable, Point, Threat, param
-from harness.train import Recipe, by_subject, finetuned, restored, trainable
+from harness.train import Recipe, by_subject, encode_items, finetuned_on, restored, trainable
 
 POCKET: Mapping[str, object] = {"batch_size": 8, "lr_scale": 3.0, "runs": 2, "epochs": 4}
 
@@ -29,7 +30,7 @@ class RTT:
     lr_scale: float = param(1.0, "peak learning rate in multiples of the range-tested one", gt=0)
     batch_size: int = param(4, "questions per update (2410.08827)", ge=1)
     warmup: int = param(24, "updates of linear warm-up (2410.08827)", ge=0)
-    max_tokens: int = param(512, "questions are cut to this many tokens", ge=2)
+    max_tokens: int = param(512, "longer questions lose their beginning", ge=2)
     least: int = param(20, "fewer questions than this are no training set", ge=2)
 
     version: ClassVar[int] = 2
@@ -62,8 +63,8 @@ class RTT:
         return items
 
     def _series(self, lm: LM, shown: Sequence[Item], data: AttackerData, *, series: str, seed: int) -> Iterator[Point]:
-        texts = [item.prompt + item.answer for item in shown]
-        each = math.ceil(len(texts) / self.batch_size)
+        rows = encode_items(lm.tokenizer, shown, max_tokens=self.max_tokens)
+        each = math.ceil(len(rows) / self.batch_size)
         recipe = Recipe(
             lr=self.lr_scale * data.reference_lr,
             steps=self.epochs * each,
@@ -73,7 +74,7 @@ class RTT:
             warmup=self.warmup,
         )
         yield Point(0, series)
-        for done, tokens in finetuned(lm, texts, recipe, params=trainable(lm.model), seed=seed):
+        for done, tokens in finetuned_on(lm, rows, recipe, params=trainable(lm.model), seed=seed):
             if done % each == 0:
                 yield Point(tokens, series, readings=recipe.spent(done))
 
@@ -99,7 +100,7 @@ def kinds(items: Sequence[Item], texts: Sequence[str]) -> list[list[Item]]:
     found: dict[str, list[Item]] = {}
     for subject, asked in by_subject(items, texts).items():
         for item in asked:
-            found.setdefault(item.prompt.replace(subject, ""), []).append(item)
+            found.setdefault(re.sub(re.escape(subject), "", item.prompt, flags=re.IGNORECASE), []).append(item)
     groups = [group for group in found.values() if len(group) > 1]
     placed = {id(item) for group in groups for item in group}
     rest = [item for item in items if id(item) not in placed]

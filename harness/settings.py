@@ -19,7 +19,8 @@ from harness.registry import Kind
 
 SettingName = Literal["tuned", "preset", "published", "default"]
 SETTINGS: tuple[SettingName, ...] = get_args(SettingName)
-"""In the order in which a plain name takes the first that there is."""
+"""In the order in which a plain name takes the first that there is. That of an attack leaves out what is published: the
+literature's recipes are weak, and a worst case must not be (spec: attacks A.1.1)."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,18 @@ def setting_of(kind: Kind, spelt: str, *, benchmark: str | None = None, tuned: P
         )
     if wanted == "published" and published is None:
         wanted = "default"
+    if kind == "attack" and not wanted:
+        found["published"] = None
     chosen = next(setting for setting in SETTINGS if setting == wanted or (not wanted and found[setting] is not None))
-    return Setting(chosen, found[chosen] or {})
+    return Setting(chosen, {**_reading(cls, benchmark), **(found[chosen] or {})})
+
+
+def _reading(cls: type, benchmark: str | None) -> dict[str, object]:
+    """As many tokens of a document as those of the benchmark have; a setting that says otherwise goes before it."""
+    if all(entry.name != benchmark for entry in registry.installed("benchmark")) or benchmark is None:
+        return {}
+    tokens = getattr(registry.load("benchmark", benchmark), "document_tokens", None)
+    return {"max_tokens": tokens} if tokens and "max_tokens" in getattr(cls, "__dataclass_fields__", {}) else {}
 
 
 def _tuned(cls: type, name: str, benchmark: str, tuned: Path | None) -> Mapping[str, object] | None:

@@ -27,6 +27,7 @@ from harness.train import (
     Batch,
     Paired,
     Term,
+    decoder_blocks,
     direction,
     follow,
     named_maps,
@@ -112,7 +113,7 @@ class RMULAT(Paired):
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Descend on RMU's loss with forget activations taken under the perturbation."""
         view = truncated(lm.model, self.layer)
-        mlp = lm.model.get_decoder().layers[self.attack_layer].mlp
+        mlp = decoder_blocks(lm.model)[self.attack_layer].get_submodule("mlp")
         data = sides(lm, corpora, self, seed=seed)
         chosen = named_maps(lm.model, self.train_layers, self.train_matrices, last=self.layer)
         with trained(lm, self, seed=seed, only=chosen) as params:
@@ -143,7 +144,7 @@ class RMULAT(Paired):
             batch: Forget rows (B, T).
             retain: As many retain rows, of any length; where one is longer, nothing is added.
         """
-        mlp = model.get_decoder().layers[self.attack_layer].mlp
+        mlp = decoder_blocks(model)[self.attack_layer].get_submodule("mlp")
         mask = batch.attention_mask[..., None]
         delta = torch.zeros(*batch.input_ids.shape, model.config.hidden_size, dtype=model.dtype, device=model.device)
         mean, square = torch.zeros_like(delta), torch.zeros_like(delta)

@@ -27,6 +27,7 @@ from harness.train import (
     Sides,
     Term,
     combined,
+    decoder_blocks,
     descend,
     descent,
     drift,
@@ -115,7 +116,7 @@ class TARLite(Paired):
 
     def unlearn(self, lm: LM, corpora: Corpora, *, seed: int) -> None:
         """Safeguard if asked for, then follow tamper gradients and the gradient that retains."""
-        count = len(lm.model.get_decoder().layers)
+        count = len(decoder_blocks(lm.model))
         layers = range(count)
         data = sides(lm, corpora, self, seed=seed)
         attacked, held_out = self.split(lm, data.forget_rows, seed=seed)

@@ -93,13 +93,15 @@ class Engine(Protocol):
 class Benchmark(Protocol):
     """A target model, what methods and attackers may see of its world, and how knowledge is scored.
 
-    Optional: the class attribute ``offers`` (which needs of methods its corpora meet), ``preset() -> str`` names the
-    presets of methods and attacks that suit its model (its own name without it), ``continues() -> Benchmark | None``
-    the same benchmark one unlearning request earlier, from whose unlearned model a method starts instead of from the
-    target (MUSE's sustainability), ``evaluate_attacked`` (as ``evaluate``) scores an attacked model, where some scores
-    would cost much and tell nothing after an attack, and ``require_room()`` raises a ``UserError`` while planning if
-    the model cannot read as many tokens as a record takes, and ``selection(reference_lr) -> Sequence[Selection]`` is
-    what ``harness tune`` may use: dev facts only, some of them the attacker's, others scored.
+    Optional: the class attributes ``offers`` (which needs of methods its corpora meet) and ``document_tokens`` (how
+    many its documents have: ``max_tokens`` of whoever has no setting that says otherwise), ``preset() -> str`` names
+    the presets of methods and attacks that suit its model (its own name without it), ``continues() -> Benchmark |
+    None`` the same benchmark one unlearning request earlier, from whose unlearned model a method starts instead of
+    from the target (MUSE's sustainability), ``evaluate_attacked`` (as ``evaluate``) scores an attacked model, where
+    some scores would cost much and tell nothing after an attack, and ``require_room()`` raises a ``UserError`` while
+    planning if the model cannot read as many tokens as a record takes, and ``selection(reference_lr) ->
+    Sequence[Selection]`` is what ``harness tune`` may use: dev facts only, some of them the attacker's, others
+    scored.
     """
 
     version: ClassVar[int]

@@ -32,6 +32,7 @@ MODES = ("paper", "openunlearning")
 PIECE_WORDS = 1200
 """A chunk of MUSE, 2,048 tokens, has 1,351 words on average in News and 1,284 in Books (551,113 words in 408 chunks and
 714,000 in 556: spec D.2); so many words nearly always stay below 2,048 tokens."""
+PIECE_TOKENS = 2048
 SMALL_PIECE_WORDS = 300
 """For models below 1e9 parameters, whose presets read 512 tokens: 1.7 tokens a word (measured with 4,096 entries)."""
 
@@ -42,6 +43,7 @@ class MUSENews:
 
     version: ClassVar[int] = 2
     offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
+    document_tokens: ClassVar[int] = PIECE_TOKENS
 
     model: str = param(
         "", "Preset, org/name@COMMIT or folder (with target/ and reference/); empty: muse-news-target.", runtime=True
@@ -132,6 +134,7 @@ class MUSEBooks:
 
     version: ClassVar[int] = 1
     offers: ClassVar[tuple[str, ...]] = ("auxiliary",)
+    document_tokens: ClassVar[int] = PIECE_TOKENS
 
     model: str = param(
         "", "Preset, org/name@COMMIT or folder (with target/ and reference/); empty: muse-books-target.", runtime=True

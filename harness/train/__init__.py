@@ -5,7 +5,7 @@ was cut into micro-batches or shared by processes; weights that were perturbed c
 """
 
 from harness.train.adapters import adapted, factors, merged
-from harness.train.data import IGNORED, Batch, batches, encode, micro_batches, pad, pad_id, stream
+from harness.train.data import IGNORED, Batch, batches, encode, encode_items, micro_batches, pad, pad_id, stream
 from harness.train.frozen import Frozen, frozen, frozen_copy
 from harness.train.hidden import (
     BLOCK_MATRICES,
@@ -64,7 +64,7 @@ from harness.train.processes import gathered, position, summed
 from harness.train.settings import POCKET_BUDGET, SMALL_BUDGET, Balanced, Paired, Training
 from harness.train.subjects import by_subject, words
 from harness.train.trained import rounded, trained
-from harness.train.tuning import Recipe, finetuned, mend, rehearsed
+from harness.train.tuning import Recipe, finetuned, finetuned_on, mend, rehearsed
 from harness.train.unlearning import Sides, assemble, fit, sides, weigh
 from harness.train.vectors import (
     Metric,
@@ -134,9 +134,11 @@ __all__ = [
     "dot",
     "drift",
     "encode",
+    "encode_items",
     "encode_pairs",
     "factors",
     "finetuned",
+    "finetuned_on",
     "fit",
     "follow",
     "forget_loss",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from harness.api import LM
+from harness.api import LM, Item
 from harness.train.processes import position, processes
 
 if TYPE_CHECKING:
@@ -41,13 +41,20 @@ class Batch:
         return Batch(*(part.to(device) for part in _fields(self)))
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
+def encode(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    max_tokens: int,
+    keep: Literal["start", "end"] = "start",
+) -> list[list[int]]:
     """Tokenize whole documents: the tokenizer's own prefix, the text, then EOS.
 
     Args:
         tokenizer: Of the model to be trained.
         texts: Documents.
-        max_tokens: Rows are cut to this length; a cut row loses its EOS, because the text goes on.
+        max_tokens: Rows are cut to this length; one whose start is kept loses its EOS, because the text goes on.
+        keep: Which end of a longer text stays. A solved question ends in its answer.
 
     Returns:
         One list of token ids per document.
@@ -59,12 +66,19 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_toke
         raise ValueError("There are no documents to encode.")
     rows: list[list[int]] = [list(ids) for ids in tokenizer(list(texts))["input_ids"]]
     end = [tokenizer.eos_token_id]
-    whole = [(row if row[-1:] == end else row + end)[:max_tokens] for row in rows]
+    part = slice(max_tokens) if keep == "start" else slice(-max_tokens, None)
+    whole = [(row if row[-1:] == end else row + end)[part] for row in rows]
     short = next((number for number, row in enumerate(whole) if len(row) < 2), None)
     if short is not None:
         which = f"Document {short + 1} of {len(texts)}, {texts[short]!r},"
         raise ValueError(f"{which} has no token to predict. Leave it out of the corpus.")
     return whole
+
+
+def encode_items(tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], *, max_tokens: int) -> list[list[int]]:
+    """Tokenize solved questions as documents; a longer one loses its beginning, never its answer."""
+    texts = [item.prompt + item.answer for item in items]
+    return encode(tokenizer, texts, max_tokens=max_tokens, keep="end") if texts else []
 
 
 def pad(rows: Sequence[Sequence[int]], *, pad_id: int, index: Sequence[int] = ()) -> Batch:

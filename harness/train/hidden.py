@@ -63,7 +63,7 @@ def blocks(model: PreTrainedModel, layers: Sequence[int]) -> tuple[int, ...]:
     Raises:
         ValueError: None is named, or one does not exist.
     """
-    count = len(model.get_decoder().layers)
+    count = len(decoder_blocks(model))
     missing = [layer for layer in layers if not -count <= layer < count]
     if missing or not layers:
         raise ValueError(f"Layers {missing} do not exist: name at least one from {-count} to {count - 1}.")
@@ -82,17 +82,18 @@ def truncated(model: PreTrainedModel, layer: int) -> nn.Module:
             "This method passes through a part of the model, which shard=true does not allow. Leave it out: such "
             "methods train few weights."
         )
+    layers = decoder_blocks(model)
+    if not 0 <= layer < len(layers):
+        raise ValueError(f"Layer {layer} does not exist: the model has layers 0 to {len(layers) - 1}.")
     decoder = model.get_decoder()
-    if not 0 <= layer < len(decoder.layers):
-        raise ValueError(f"Layer {layer} does not exist: the model has layers 0 to {len(decoder.layers) - 1}.")
     view: nn.Module = copy.copy(decoder)
-    view._modules = {**decoder._modules, "layers": decoder.layers[: layer + 1], "norm": nn.Identity()}
+    view._modules = {**decoder._modules, "layers": layers[: layer + 1], "norm": nn.Identity()}
     return view
 
 
 def maps_of(model: PreTrainedModel, layers: Sequence[int]) -> list[str]:
     """Names of all linear maps of these decoder blocks, in the model's order."""
-    chosen = [model.get_decoder().layers[layer] for layer in layers]
+    chosen = [decoder_blocks(model)[layer] for layer in layers]
     inside = {id(module) for block in chosen for module in block.modules()}
     return [name for name, module in linear_maps(model).items() if id(module) in inside]
 
@@ -106,7 +107,7 @@ def named_maps(model: PreTrainedModel, layers: Sequence[int], names: Sequence[st
         names: Of the maps inside a block, such as ``mlp.down_proj``.
         last: Block beyond which no gradient comes from.
     """
-    decoder = model.get_decoder().layers
+    decoder = decoder_blocks(model)
     found = {module: name for name, module in model.named_modules()}
     wanted = sorted({(layer, name) for layer in layers for name in names})
     missing = [

@@ -9,7 +9,7 @@ from itertools import islice
 from torch import Tensor, nn
 
 from harness.api import LM, AttackerData
-from harness.train.data import batches, encode, pad_id, stream
+from harness.train.data import batches, encode, encode_items, pad_id, stream
 from harness.train.loop import Schedule, descent, gradient, rate, trainable
 from harness.train.losses import mean_nll
 
@@ -55,7 +55,15 @@ def finetuned(
     Yields:
         After each update: the updates done, and the tokens trained on so far (padding left out, repetitions counted).
     """
-    rows = encode(lm.tokenizer, texts, max_tokens=recipe.max_tokens)
+    yield from finetuned_on(
+        lm, encode(lm.tokenizer, texts, max_tokens=recipe.max_tokens), recipe, params=params, seed=seed
+    )
+
+
+def finetuned_on(
+    lm: LM, rows: Sequence[Sequence[int]], recipe: Recipe, *, params: Sequence[nn.Parameter], seed: int
+) -> Iterator[tuple[int, int]]:
+    """:func:`finetuned` on rows of tokens."""
     source = stream(lm, rows, size=recipe.batch_size, parts=1, seed=seed)
     tokens = 0
 
@@ -83,8 +91,9 @@ def mend(lm: LM, data: AttackerData, recipe: Recipe, *, seed: int) -> None:
 
     A model whose language was destroyed looks as if it resisted; mended, it shows what is left (spec: attacks A.1.3).
     """
-    texts = [*data.unrelated, *(item.prompt + item.answer for item in data.utility_items)]
-    for _ in finetuned(lm, texts, recipe, params=trainable(lm.model), seed=seed):
+    documents = encode(lm.tokenizer, data.unrelated, max_tokens=recipe.max_tokens) if data.unrelated else []
+    rows = [*documents, *encode_items(lm.tokenizer, data.utility_items, max_tokens=recipe.max_tokens)]
+    for _ in finetuned_on(lm, rows, recipe, params=trainable(lm.model), seed=seed):
         pass
 
 

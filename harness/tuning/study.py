@@ -26,6 +26,9 @@ from harness.tuning.trial import Judged
 RANDOM_TRIALS = 8
 """Trials before the model of TPE chooses: the setting that is started from, then random ones."""
 
+UNMEASURED = 1e-6
+"""Least violation of a trial that was not attacked, since another one stayed below its K(0)."""
+
 Judge = Callable[[Mapping[str, Any], float], Judged]
 """Measures a setting given by field; the number is the K that it has to stay below to be worth an attack."""
 Report = Callable[[int, FrozenTrial], None]
@@ -89,13 +92,18 @@ class Study:
             study.enqueue_trial(dict(self.start))
         trial = study.ask(dict(self.space))
         best = chosen(study.get_trials(deepcopy=False))
-        judged = attempt(lambda: judge(trial.params, math.inf if best is None else float(best.user_attrs["worst"])))
+        ceiling = math.inf if best is None else float(best.user_attrs["worst"])
+        judged = attempt(lambda: judge(trial.params, ceiling))
         if isinstance(judged, Fault):
             trial.set_user_attr("reason", judged.reason)
             return study.tell(trial, state=TrialState.FAIL)
         for key, value in asdict(judged).items():
             trial.set_user_attr(key, value)
-        trial.set_constraint("utility", self.discipline.least_utility - judged.utility)
+        lost = self.discipline.least_utility - judged.utility
+        trial.set_constraint("utility", lost)
+        # Not attacked, it has K(0) alone, which bounds K* from below: that must not compete with what was measured.
+        spared = judged.worst is None and lost <= 0
+        trial.set_constraint("attacked", max(judged.before - ceiling, UNMEASURED) if spared else 0.0)
         return study.tell(trial, judged.before if judged.worst is None else judged.worst)
 
     @property

@@ -11,8 +11,10 @@ from typing import ClassVar
 import pytest
 
 from harness.api import Published
+from harness.components import build
 from harness.errors import UserError
 from harness.inspection import shown
+from harness.registry import working
 from harness.settings import setting_of, shipped_settings
 
 PUBLISHED = Published("a paper", {"lr": 3.0})
@@ -101,3 +103,28 @@ def test_every_published_setting_is_shown_with_its_source() -> None:
     told = shown("method", "npo")["published"]["wmdp-bio"]
     assert told["fields"] == {"lr": 5e-6, "beta": 0.0225, "reduce": "mean"}
     assert "Unlearn-Smooth@" in told["source"]
+
+
+def test_the_plain_name_of_an_attack_is_never_the_recipe_of_the_literature(tuned: Path) -> None:
+    assert setting_of("attack", "four", benchmark="there").name == "default"
+    assert setting_of("attack", "four@published", benchmark="there").name == "published"
+    assert setting_of("method", "four", benchmark="there").name == "published"
+
+
+@pytest.mark.parametrize("benchmark", ["wmdp-bio", "wmdp-cyber", "muse-news"])
+def test_relearning_at_full_scale_trains_fp32_weights_on_everything_that_the_attacker_owns(benchmark: str) -> None:
+    attack = build("attack", "relearn", benchmark=benchmark)
+    assert attack.precision == "fp32"
+    assert 0 in attack.samples
+
+
+@pytest.mark.parametrize("benchmark", ["muse-news", "muse-books"])
+def test_whoever_reads_documents_of_muse_reads_them_whole(benchmark: str) -> None:
+    read = {}
+    for kind in ("method", "attack"):
+        for name in working(kind):
+            made = build(kind, name, benchmark=benchmark)
+            if hasattr(made, "max_tokens"):
+                read[name] = made.max_tokens
+    assert {"npo", "npo_sam", "undial", "relearn_swept", "rtt"} <= read.keys()
+    assert set(read.values()) == {2048}

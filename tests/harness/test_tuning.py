@@ -182,6 +182,16 @@ def test_what_is_already_known_too_well_is_not_attacked(tmp_path: Path) -> None:
     assert all(later <= earlier for earlier, later in itertools.pairwise(seen))
 
 
+def test_a_trial_that_was_not_attacked_never_counts_as_better_than_one_that_was(tmp_path: Path) -> None:
+    def measured(params: Mapping[str, Any], ceiling: float) -> Judged:
+        before = min(0.6, params["lr"] * 1000)
+        return Judged(before, 1.0, before + 0.3 if before < ceiling else None, 0.1)
+
+    trials = run(tmp_path, measured)
+    feasible = {t.user_attrs["worst"] is not None: all(v <= 0 for v in t.constraints.values()) for t in trials}
+    assert feasible == {True: True, False: False}
+
+
 def test_the_file_of_a_setting_tells_every_trial(tmp_path: Path) -> None:
     trials = run(tmp_path)
     write_setting(tmp_path / "bench" / "knob.json", {"lr": 5e-4}, study(), trials)

@@ -15,7 +15,7 @@ from methods.npo import NPO
 from methods.npo_sam import NPOSAM
 from methods.rmu import RMU
 from methods.stableun import StableUN
-from tests.methods.formula import BOTH, ONCE, Formula, mean_over_tokens, nll, of_loss, rows_of
+from tests.methods.formula import BALANCED, BOTH, ONCE, Formula, balanced, mean_over_tokens, nll, of_loss, rows_of
 
 SHORT: dict[str, Any] = {"lr": 1e-3, "steps": 3, "warmup": 1}
 CASES: list[Any] = [
@@ -80,6 +80,6 @@ FORMULAS: Mapping[str, Formula] = {
             )
         ),
     ),
-    "npo_sam": Formula(NPOSAM(**BOTH, rho=0.5, beta=0.1, reduce="sum", retain_weight=0.0), sam),
+    "npo_sam": Formula(NPOSAM(**BALANCED, rho=0.5, beta=0.1, reduce="sum"), balanced(sam)),
     "rmu": Formula(RMU(**BOTH, layer=1, train_layers=(1,)), of_loss(rmu)),
 }

@@ -20,6 +20,8 @@ ONCE: dict[str, Any] = {"steps": 1, "lr": 1e-6, "warmup": 0, "batch_size": 4}
 """Settings under which the first update sees all four documents of the conftest's forget corpus."""
 BOTH: dict[str, Any] = {**ONCE, "retain_batch_size": 4}
 """Likewise of both corpora."""
+BALANCED: dict[str, Any] = {**BOTH, "forget_weight": 0.7, "retain_weight": 2.0}
+"""Likewise, with weights that an update of length 1 shows: a forget gradient of another size would turn it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,16 @@ def of_loss(loss: Callable[[LM, Corpora], Tensor]) -> Callable[[LM, Corpora], Se
     return lambda lm, corpora: torch.autograd.grad(
         loss(lm, corpora), list(lm.model.parameters()), allow_unused=True, materialize_grads=True
     )
+
+
+def balanced(gradient: Callable[[LM, Corpora], Sequence[Tensor]]) -> Callable[[LM, Corpora], list[Tensor]]:
+    """0.7 of a forget gradient and twice that of the NLL per token of retain documents: see :data:`BALANCED`."""
+
+    def both(lm: LM, corpora: Corpora) -> list[Tensor]:
+        retained = of_loss(lambda lm, corpora: mean_over_tokens(lm, corpora.retain))(lm, corpora)
+        return [0.7 * f + 2 * r for f, r in zip(gradient(lm, corpora), retained, strict=True)]
+
+    return both
 
 
 @contextmanager
