@@ -18,6 +18,7 @@ from harness.api import LM, Attack, AttackerData, Benchmark, Engine, Evaluation,
 from harness.cost import Meter, together
 from harness.course import follow_points, is_adaptive, of_dev, verdict_of
 from harness.errors import Diverged, UserError
+from harness.lm import fingerprint
 from harness.record import Cost, Measurement
 from harness.ruler import Ruler
 from harness.unlearned import require_finite
@@ -27,10 +28,15 @@ Evaluate = Callable[[Engine, Prompts], Evaluation]
 
 @dataclass(frozen=True)
 class Note:
-    """One scored point of an adaptive attack, and what the attack had cost when it was reached."""
+    """One scored point of an adaptive attack, and what the attack had cost when it was reached.
+
+    Attributes:
+        start: Fingerprint of the model that was attacked: made anew elsewhere, it may be another one.
+    """
 
     measurement: Measurement
     cost: Cost
+    start: str
 
 
 _NOTE = TypeAdapter(Note)
@@ -74,14 +80,14 @@ class Scorer:
             raise NotApplicable("this engine puts no soft prompt before a text; --engine transformers does")
         if lm.soft_prompt is not None and not bool(lm.soft_prompt.isfinite().all()):
             raise Diverged(f"The soft prompt at budget {point.budget} is not finite.")
-        fingerprint = self.engine.load(lm)
+        served = self.engine.load(lm)
         evaluation = self.evaluate(self.engine, point.prompts)
         for name, score in evaluation.scores.items():
             if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
                 raise Diverged(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
         remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()), *point.remarks)
         self.engine.rest()
-        return Measurement(point, fingerprint, dict(evaluation.scores), dict(evaluation.not_applicable), remarks)
+        return Measurement(point, served, dict(evaluation.scores), dict(evaluation.not_applicable), remarks)
 
 
 def scoring(benchmark: Benchmark, attack: Attack) -> Evaluate:
@@ -131,7 +137,8 @@ class _Course:
 
     def __init__(self, lm: LM, scorer: Scorer, ruler: Ruler | None) -> None:
         self._lm, self._scorer, self._ruler = lm, scorer, ruler
-        self.noted = _read(scorer.notes) if ruler else []
+        self._start = fingerprint(lm.model) if ruler else ""
+        self.noted = _read(scorer.notes, self._start) if ruler else []
         self.measurements: list[Measurement] = []
 
     def judge(self, point: Point, meter: Meter) -> Verdict | None:
@@ -151,7 +158,7 @@ class _Course:
             if self._ruler is None:
                 return None
             if not known:
-                _append(self._scorer.notes, Note(measured, self.cost(meter)))
+                _append(self._scorer.notes, Note(measured, self.cost(meter), self._start))
             return verdict_of(self._ruler, of_dev(measured.scores)) if measured.scores else NOTHING
 
     def _public(self, point: Point) -> Point:
@@ -179,14 +186,17 @@ class _Course:
         return together(self.noted[-1].cost, meter.cost()) if self.noted else meter.cost()
 
 
-def _read(notes: Path) -> list[Note]:
-    """What an interrupted run noted; a line that was cut short, and any behind it, is worth no more than none."""
+def _read(notes: Path, start: str) -> list[Note]:
+    """What an interrupted run noted of this model; a line that was cut short is worth none, as all behind it."""
     found: list[Note] = []
     for line in notes.read_bytes().splitlines() if notes.exists() else ():
         try:
-            found.append(_NOTE.validate_json(line))
+            note = _NOTE.validate_json(line)
         except ValidationError:
             break
+        if note.start != start:
+            break
+        found.append(note)
     if notes.exists():
         notes.write_bytes(b"".join(_NOTE.dump_json(note) + b"\n" for note in found))
     return found

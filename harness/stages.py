@@ -25,7 +25,7 @@ from harness.components import attack_card, method_card, rebuild, role_of
 from harness.cost import Meter
 from harness.course import dev_ruler
 from harness.errors import UserError
-from harness.lm import load_lm
+from harness.lm import fingerprint, load_lm
 from harness.locks import exclusive
 from harness.matching import matched_share, move
 from harness.plan import Planned
@@ -190,7 +190,8 @@ class Stages:
             except NotApplicable as error:
                 return {"share": 1.0, "reason": str(error)}
 
-        key = digest([cell.unlearn_id, dataclasses.asdict(match), dataclasses.asdict(cell.engine)])
+        made = [cell.unlearn_id, fingerprint(lm.model)]  # made anew elsewhere, it may be another model
+        key = digest([*made, dataclasses.asdict(match), dataclasses.asdict(cell.engine)])
         found = _kept(self.scratch / "matched" / f"{key}.json", search)
         if not found["reason"]:
             move(lm, load_lm(benchmark.target()), found["share"])

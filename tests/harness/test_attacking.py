@@ -105,6 +105,15 @@ def test_a_note_that_was_cut_short_is_left_out(models: Path, tmp_path: Path) -> 
     assert again.computed == [1, 2]
 
 
+def test_notes_on_other_weights_are_not_trusted(models: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    with pytest.raises(Cut):
+        run(Searching(cut_after=2), models, notes)
+    again = Searching()
+    run(again, models.with_name("reference"), notes)
+    assert again.computed == [0, 1, 2]
+
+
 def test_notes_of_another_course_are_deleted_and_named(models: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     with pytest.raises(Cut):
