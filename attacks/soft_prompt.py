@@ -65,7 +65,7 @@ class SoftPrompt:
                 within(prompt, self.ball * norm)
             if done in (*self.stops, self.iterations):
                 lm.soft_prompt = prompt.detach().clone()
-                yield Point(tokens, series)
+                yield Point(tokens, series, readings={"updates": done} if done else {})
                 lm.soft_prompt = None
             if done < self.iterations:
                 (batch,) = next(batches)

@@ -25,11 +25,13 @@ from harness.record import Measurement, Record
 from harness.store import Store
 from leaderboard.caveats import BROKEN
 from leaderboard.derive import boards_of
+from leaderboard.labels import key_of
 from leaderboard.table import Line, Table, tabulate
 
 CONTROL = "rtt_shuffled"
 FINEST = "8-bit"
 SEARCH, RANDOM = "gcg", "random L="
+SEEDS = 3
 STAYS = {
     "quantize": "rounding undoes no update at this scale; it stays because from large models it is reported to bring "
     "most back (2410.16454)"
@@ -62,6 +64,9 @@ def weak(table: Table) -> Iterator[str]:
     """
     tests = len(methods_of(table))
     yield from (f"{name} was not run" for name in missing(table))
+    few = [line.row.label.text for line in methods_of(table) if len(line.row.seeds) < SEEDS]
+    if few:
+        yield f"fewer than {SEEDS} seeds of {', '.join(few)}"
     for at, attack in enumerate(table.board.attacks):
         taught = [line.row.label.text for line in table.lines if not broken(line) and recovers(line, at, tests)]
         if attack.label.name == CONTROL and taught:
@@ -103,20 +108,22 @@ def remarks(table: Table) -> Iterator[str]:
 
 
 def transfers(table: Table, at: int) -> bool:
-    """Whether what was found brings more back on test items than the random text that was scored before the search."""
+    """Whether the end of the search brings more back on test items than the random text that was scored before it.
+
+    The stop that a board selects says nothing here: it may be no text at all, and a random text often confuses.
+    """
     ahead: list[float] = []
-    for line in methods_of(table):
-        found = line.row.outcomes[at].stops
-        for record in table.board.records:
-            start = next((m for m in record.measurements if m.point.series.startswith(RANDOM)), None)
-            mine = record.cell.method == line.row.spec and record.cell.attack == line.row.outcomes[at].attack.spec
-            if mine and start and record.cell.seed in found:
-                stop = found[record.cell.seed].measurement
-                ahead += [
-                    stop.scores[gauge.name].value - start.scores[gauge.name].value
-                    for gauge in table.board.scale.forget["test"]
-                    if gauge.name in stop.scores and gauge.name in start.scores
-                ]
+    methods = {line.row.key for line in methods_of(table)}
+    for record in table.board.records:
+        searched = key_of(record.cell.attack) == table.board.attacks[at].key and key_of(record.cell.method) in methods
+        start = next((m for m in record.measurements if m.point.series.startswith(RANDOM)), None)
+        if searched and start:
+            end = record.measurements[-1]
+            ahead += [
+                end.scores[gauge.name].value - start.scores[gauge.name].value
+                for gauge in table.board.scale.forget["test"]
+                if gauge.name in end.scores and gauge.name in start.scores
+            ]
     return len(ahead) > 1 and fmean(ahead) > z(1) * stdev(ahead) / len(ahead) ** 0.5
 
 

@@ -79,12 +79,12 @@ class Scorer:
         if lm.soft_prompt is not None and not getattr(self.engine, "serves_soft_prompts", False):
             raise NotApplicable("this engine puts no soft prompt before a text; --engine transformers does")
         if lm.soft_prompt is not None and not bool(lm.soft_prompt.isfinite().all()):
-            raise Diverged(f"The soft prompt at budget {point.budget} is not finite.")
+            raise Diverged("The soft prompt is not finite.")
         served = self.engine.load(lm)
         evaluation = self.evaluate(self.engine, point.prompts)
         for name, score in evaluation.scores.items():
             if not all(math.isfinite(number) for number in (score.value, score.stderr, *score.items)):
-                raise Diverged(f"The score '{name}' at budget {point.budget} is not finite: {score.value}.")
+                raise Diverged(f"The score '{name}' is not finite: {score.value}.")
         remarks = (*evaluation.remarks, *getattr(self.engine, "remarks", ()), *point.remarks)
         self.engine.rest()
         return Measurement(point, served, dict(evaluation.scores), dict(evaluation.not_applicable), remarks)
@@ -179,7 +179,9 @@ class _Course:
             require_finite(self._lm.model, where)
             return self._scorer.measure(self._lm, point)
         except Diverged as error:
-            return Measurement(point, "", {}, {}, (*point.remarks, str(error)))
+            said = str(error)
+            said = said if said.startswith(where) else f"{where}: {said}"
+            return Measurement(point, "", {}, {}, (*point.remarks, said))
 
     def cost(self, meter: Meter) -> Cost:
         """What the attack cost so far, an interrupted run included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from harness.components import component_class, role_of
 from harness.contract import ALL, AUTO
@@ -25,10 +26,17 @@ def jobs_of(grid: Grid, discipline: Discipline, folder: Path) -> tuple[list[Job]
     benchmarks, attacks = expanded("benchmark", grid.benchmarks), expanded("attack", grid.attacks)
     if len(attacks) != 1:
         raise UserError(f"--attack names {len(attacks)} attacks. A search needs one to be judged by, such as relearn.")
-    if getattr(component_class("attack", attacks[0].partition("@")[0]), "family", "") == "none":
+    judge: Any = component_class("attack", attacks[0].partition("@")[0])
+    if getattr(judge, "family", "") == "none":
         raise UserError(
             f"--attack {attacks[0]} changes nothing, so no setting could be told from another by what is left after "
             "it. Name one that brings knowledge back, such as relearn."
+        )
+    if judge.threat.data not in ("forget", "none"):
+        raise UserError(
+            f"--attack {attacks[0]} works on {judge.threat.data} data, and what is set apart for choosing settings are "
+            "forget documents alone: it would get none, or what the board's attackers own. Name one that trains on "
+            "forget documents, such as relearn."
         )
     omitted: list[str] = []
     methods = _tunable(grid, omitted)

@@ -141,6 +141,13 @@ def test_an_attack_that_changes_nothing_cannot_judge_settings(tmp_path: Path) ->
         jobs_of(grid, DISCIPLINE, tmp_path)
 
 
+@pytest.mark.parametrize("attack", ["rtt", "gcg", "finetune_unrelated", "finetune_near"])
+def test_an_attack_on_data_that_is_not_set_apart_cannot_judge_settings(attack: str, tmp_path: Path) -> None:
+    grid = Grid(methods=("npo",), attacks=(attack,), benchmarks=("pocket-wmdp",))
+    with pytest.raises(UserError, match=f"--attack {attack} works on .* data"):
+        jobs_of(grid, DISCIPLINE, tmp_path)
+
+
 def test_a_finished_study_is_not_tried_again(tmp_path: Path) -> None:
     first = run(tmp_path)
 

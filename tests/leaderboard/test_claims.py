@@ -68,6 +68,22 @@ def test_knowledge_that_relearning_only_taught_was_not_hidden(taught: float, hid
     assert claim.holds is hidden
 
 
+@pytest.mark.parametrize(("end", "transfers"), [(0.3, True), (0.02, False)])
+def test_a_search_must_end_above_the_random_text_that_it_began_with(end: float, transfers: bool) -> None:
+    """A random text that confuses is no success of the search, though leaving the model alone brings more."""
+    course = [stop(0.05, series="random L=8"), stop(end, series="prefix L=8", budget=100)]
+    made = [record("m", course, attack="gcg", family="prompt", seed=seed) for seed in (0, 1)]
+    made += [record("m", [stop(0.2)], seed=seed) for seed in (0, 1)]
+    board = table([*controls(), *made])
+    (at,) = (at for at, attack in enumerate(board.board.attacks) if attack.label.name == "gcg")
+    assert recovered.transfers(board, at) is transfers
+
+
+def test_few_seeds_are_named() -> None:
+    found = list(recovered.weak(table([*controls(), record("m", [stop(0.1)])])))
+    assert "fewer than 3 seeds of m" in found
+
+
 def test_an_attack_that_brings_nothing_back_is_named_for_its_board() -> None:
     made = [*controls(), record("m", [stop(0.1)]), record("m", [stop(0.1)], attack="quantize", family="edit")]
     strong = record("m", [stop(0.7)], attack="rtt", family="relearn")
