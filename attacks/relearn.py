@@ -115,7 +115,7 @@ class Relearn:
         whole = len(documents) == len(data.forget)
         series = "all" if whole else f"N={len(documents)}"
         stops = {recipe.steps, *(self.checkpoints if whole else ())}
-        if 0 in stops:
+        if 0 in stops or self.precision != "fp32":  # what rounding alone did must be seen
             yield Point(0, series)
         for done, tokens in finetuned(lm, documents, recipe, params=trainable(lm.model), seed=seed):
             if done in stops:

@@ -92,12 +92,13 @@ def _asked_plainly(measurement: Measurement) -> bool:
 
 
 def _step_0(record: Record, number: int) -> bool:
-    """Whether a training attack scored the model there before any update.
+    """Whether a training attack scored the model there before any update: at its start, or at that of a series.
 
     Its weights may have changed on the way, by rounding or by merging, and that is the drift to be seen.
     """
     point = record.measurements[number].point
-    return number == 0 and record.attack.family in TRAINS and not point.budget and not point.readings
+    starts = number == 0 or any(m.point.series == point.series and m.point.budget for m in record.measurements)
+    return starts and record.attack.family in TRAINS and not point.budget and not point.readings
 
 
 def _unattacked(record: Record, others: Twins) -> Measurement | None:

@@ -109,10 +109,13 @@ def test_in_16_bits_a_small_step_is_rounded_away_and_weights_come_back(
 ) -> None:
     start = weights(tiny_lm)
     attack = dataclasses.replace(SMALL, samples=(4,), epochs=1, lr=1e-6, warmup=0, precision="bf16")
-    for _ in attack.attack(tiny_lm, attacker_data, seed=0):
+    points = []
+    for point in attack.attack(tiny_lm, attacker_data, seed=0):
+        points.append(point)
         matrix = next(weight for name, weight in tiny_lm.model.named_parameters() if "q_proj" in name)
         before = dict(zip((name for name, _ in tiny_lm.model.named_parameters()), start, strict=True))
         given = next(weight for name, weight in before.items() if "q_proj" in name)
         assert matrix.dtype == torch.bfloat16
         assert (matrix == given.bfloat16()).float().mean() > 0.8
     assert same(weights(tiny_lm), start)
+    assert points[0] == Point(0, "N=4")  # what rounding alone did

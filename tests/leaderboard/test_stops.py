@@ -52,6 +52,15 @@ def test_a_training_attack_that_changed_the_weights_before_its_first_update_is_n
     assert row.remarks == ("relearn scores the untouched model 5.0 points apart",)
 
 
+def test_the_start_of_a_later_series_is_looked_at_too_and_a_mended_model_is_no_start() -> None:
+    few = stop(0.3, series="N=20", budget=5)
+    later = [stop(0.15, series="all"), stop(0.7, series="all", budget=9)]
+    for course, said in ((later, True), ([stop(0.9, series="repaired")], False)):
+        made = [*controls(), record("m", [stop(0.1)]), record("m", [few, *course], **ATTACK)]
+        (row,) = (row for row in boards_of(made)[0].rows if row.label.name == "m")
+        assert bool(row.remarks) is said
+
+
 @pytest.mark.parametrize("starts", [True, False])
 def test_an_attack_is_judged_alike_whether_or_not_it_scored_the_untouched_model(starts: bool) -> None:
     dear = stop(0.7, 0.8, budget=9)  # J = .7 - 10 (.2 - .1) = -.3, less than that of the model as it is
