@@ -36,6 +36,11 @@ class Curve:
     common: bool
 
     @property
+    def drawn(self) -> bool:
+        """Whether it is more than a line between two points."""
+        return len(self.budgets) > 2
+
+    @property
     def counts(self) -> bool:
         """Whether T50 and AURC are read off it."""
         return self.ranked and self.common

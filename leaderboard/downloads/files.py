@@ -8,6 +8,7 @@ from typing import Protocol
 
 from leaderboard.downloads.attacks import attack_rows
 from leaderboard.downloads.cells import newest, stamp
+from leaderboard.downloads.curves import curve_rows
 from leaderboard.downloads.long import long_rows
 from leaderboard.downloads.summary import summary_rows
 from leaderboard.downloads.tables import experiment_rows, experiment_slug, score_rows, slug, to_csv, to_json
@@ -23,8 +24,14 @@ def names_of(table: Table) -> list[str]:
     """The names alone."""
     stem = slug(table)
     attacks = [f"{stem}-attacks.csv"] if table.board.attacks and table.lines else []
+    attacks += [curves_name(table)] if any(curve.drawn for line in table.lines for curve in line.row.curves) else []
     whole = [f"{stem}{end}" for end in (".csv", ".json", ".tex", "-long.csv", "-scores.csv", ".meta.json")]
     return whole + attacks
+
+
+def curves_name(table: Table) -> str:
+    """The file of the numbers behind relearning curves, where there are any."""
+    return f"{slug(table)}-curves.csv"
 
 
 class Filed(Protocol):
@@ -55,6 +62,7 @@ def board_files(table: Table, entries: Mapping[str, Filed], *, release: str, gue
         f"{stem}.json": to_json(table, ids, evidence),
         f"{stem}.tex": to_tex(table, release=release),
         f"{stem}-attacks.csv": to_csv(list(attack_rows(table, ids))),
+        curves_name(table): to_csv(list(curve_rows(table, ids))),
         f"{stem}-long.csv": to_csv(list(long_rows(table, ids))),
         f"{stem}-scores.csv": to_csv(list(score_rows(table))),
         f"{stem}.meta.json": _meta(table, release, guests),

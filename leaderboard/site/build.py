@@ -18,7 +18,7 @@ from harness.record import Record
 from leaderboard.collection import Change, Collection
 from leaderboard.downloads.bib import methods_bibtex, site_bibtex
 from leaderboard.downloads.cells import Newest, newest
-from leaderboard.downloads.files import board_files, experiment_files, names_of
+from leaderboard.downloads.files import board_files, curves_name, experiment_files, names_of
 from leaderboard.site import words
 from leaderboard.site.addresses import (
     attack_address,
@@ -107,6 +107,7 @@ class Pages:
         self._env: Environment = environment()
         self._env.filters |= {
             "provenance": lambda page: provenance_of(self._own(page.board.records)),
+            "curves": lambda page: f"data/{curves_name(page.table)}",
             "files": lambda page: [(name, _kind(name)) for name in names_of(page.table)],
             "folders": self._folders,
             "statuses": self._statuses,
@@ -280,6 +281,7 @@ class Pages:
 
 def _kind(name: str) -> str:
     kinds = {"-scores.csv": "every score of every stop (CSV)", "-attacks.csv": "every attack on every row (CSV)"}
+    kinds |= {"-curves.csv": "every stop of every relearning curve (CSV)"}
     kinds |= {"-long.csv": "tidy CSV", ".meta.json": "about the files (JSON)", ".json": "JSON", ".tex": "LaTeX"}
     return next((words for end, words in kinds.items() if name.endswith(end)), "CSV")
 

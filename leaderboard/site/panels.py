@@ -63,7 +63,7 @@ def small_multiples(table: Table) -> tuple[Panels, ...]:
     owners: dict[tuple[str, str], list[Curve]] = {}
     for row in methods:
         for curve in row.curves:
-            if len(curve.budgets) > 2:
+            if curve.drawn:
                 owners.setdefault((curve.attack, curve.series), []).append(curve)
     drawn = {which: curves for which, curves in owners.items() if len(curves) > 1 or len(methods) == 1}
     names = {a.key: a.label.text for a in table.board.attacks}
@@ -75,7 +75,7 @@ def small_multiples(table: Table) -> tuple[Panels, ...]:
 def of_row(table: Table, line: Line) -> Panels | None:
     """One panel for every relearning series of a row that is a curve; None without one."""
     names = {a.key: a.label.text for a in table.board.attacks}
-    pairs = [(c, bands) for c, bands in zip(line.row.curves, line.bands, strict=True) if len(c.budgets) > 2]
+    pairs = [(c, bands) for c, bands in zip(line.row.curves, line.bands, strict=True) if c.drawn]
     if not pairs:
         return None
     x, y = _axes([curve for curve, _ in pairs])
@@ -193,7 +193,7 @@ def _at(x: Axis, tokens: float) -> float:
 
 def main_curve(line: Line) -> Curve | None:
     """The row's longest common relearning curve; None without one."""
-    common = [c for c in line.row.curves if c.counts and len(c.budgets) > 2] or [c for c in line.row.curves if c.counts]
+    common = [c for c in line.row.curves if c.counts and c.drawn] or [c for c in line.row.curves if c.counts]
     return max(common, key=lambda c: (len(c.budgets), c.budgets[-1], c.series), default=None)
 
 
