@@ -123,9 +123,7 @@ def test_every_stop_of_a_drawn_curve_is_in_the_data_with_what_it_is_worth() -> N
     course = [stop(0.1), stop(0.4, budget=10), stop(0.7, 0.85, budget=100)]
     two = [stop(0.1), stop(0.2, budget=10)]
     records = [*controls(), record(stops=[stop(0.1)]), record(stops=course, **RELEARN)]
-    found = list(
-        csv.DictReader(io.StringIO(downloads(made_of([*records, record("beta", two, **RELEARN)]))["-curves.csv"]))
-    )
+    found = rows(made_of([*records, record("beta", two, **RELEARN)]), "-curves.csv")
     shown = [(row["method"], int(row["budget_tokens"]), float(row["k"]), float(row["k_less_penalty"])) for row in found]
     assert shown == [
         ("alpha", 0, pytest.approx(0.1), pytest.approx(0.1)),
