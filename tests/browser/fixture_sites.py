@@ -13,7 +13,7 @@ from synthetic import CARD, controls, demo, many, record, stop
 
 from harness.failure import Failure
 from harness.record import BenchmarkCard, Family, Measurement, Record, Score
-from leaderboard.collection import Collection
+from leaderboard.collection import Change, Collection, Reported, Submission
 from leaderboard.downloads.tables import slug, to_json
 from leaderboard.site.build import ASSETS, files
 from leaderboard.site.site import site_of
@@ -32,7 +32,7 @@ AWKWARD = (
 
 
 def hostile() -> list[Record]:
-    """Every text field holds something that wants to be run, and names that are hard to print."""
+    """Texts that want to be run in every field of a record, and names that are hard to print."""
     card = BenchmarkCard(HOSTILE, "slice", HOSTILE, HOSTILE, (HOSTILE,))
     curve = [stop(k, budget=tokens, series=HOSTILE) for k, tokens in ((0.1, 0), (0.2, 50), (0.4, 900))]
     made = [record("o", [stop(1.0)], role="original"), record("r", [stop(0.0)], role="reference")]
@@ -41,7 +41,37 @@ def hostile() -> list[Record]:
         made.append(record(name, curve, attack=HOSTILE, family="relearn", params={"p": HOSTILE}))
     made.append(record("x", [stop(0.1)]))
     made.append(record("x", attack="y", family="edit", not_applicable=HOSTILE))
-    return [replace(r, benchmark=card, method=replace(r.method, summary=HOSTILE, citation=HOSTILE)) for r in made]
+    return [_spoilt(replace(r, benchmark=card)) for r in made]
+
+
+def _spoilt(made: Record) -> Record:
+    """The record with what a method, an evaluation and a machine say of themselves."""
+    method = replace(made.method, summary=HOSTILE, citation=HOSTILE, family=HOSTILE, setting=HOSTILE, fidelity=HOSTILE)
+    origin = replace(
+        made.provenance, device=HOSTILE, commit=HOSTILE, distributions={HOSTILE: HOSTILE}, packages={"torch": HOSTILE}
+    )
+    measurements = tuple(replace(m, remarks=(HOSTILE,), not_applicable={HOSTILE: HOSTILE}) for m in made.measurements)
+    return replace(made, method=method, provenance=origin, measurements=measurements)
+
+
+def harmful(out: Path) -> Path:
+    """The site of hostile records, with whatever else a site is told in words."""
+    records = hostile()
+    cell = record(HOSTILE, attack="broke", family="edit").cell
+    guest = [_spoilt(record("guest", [stop(0.2)]))]
+    links = {HOSTILE: "https://example.org/"}
+    return site(
+        records,
+        out,
+        failures=(Failure(cell, HOSTILE, HOSTILE),),
+        changes=tuple(Change("2026-01-01", kind, HOSTILE, name=HOSTILE) for kind in ("release", "erratum")),
+        reported=(
+            Reported(*[HOSTILE] * 2, records[2].cell.method.name, *[HOSTILE] * 3, "https://example.org/", HOSTILE),
+        ),
+        submissions=(
+            Submission(HOSTILE, HOSTILE, (HOSTILE,), links, HOSTILE, HOSTILE, HOSTILE, tuple(guest), (HOSTILE,)),
+        ),
+    )
 
 
 def gaps() -> list[Record]:
@@ -127,7 +157,7 @@ SITES: dict[str, Callable[[Path], Path]] = {
     "forty": partial(made, partial(many, 40)),
     "many": partial(front, partial(many, 500)),
     "most": partial(front, partial(many, 1_000)),
-    "hostile": partial(made, hostile),
+    "hostile": harmful,
     "gaps": broken,
     "wide": partial(made, wide),
 }
