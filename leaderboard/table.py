@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from harness.record import Family
-from leaderboard.board import FAMILIES, Board, Outcome, Row
+from leaderboard.board import FAMILIES, Board, Row
 from leaderboard.curves import largest_area
 from leaderboard.gates import UTILITY_GATE
 from leaderboard.knowledge import Gauge, Ruler, Value, mean, value_of
+from leaderboard.paired import gain, to_leader
 from leaderboard.sampling import Estimate, Sampler, sampler_of
 from leaderboard.secondary import leak, leak_names, passes_of, scores_of
 from leaderboard.standings import GATES, RowDraws, Standing, frontier, standings
@@ -190,9 +189,9 @@ def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
         k_star=sampler.estimate(row.k_star, place.draws.k_star),
         k_before=sampler.estimate(row.k_before, k_before),
         utility=sampler.estimate(row.utility, place.draws.utility),
-        gain=_gain(row.worst, row, sampler),
-        gains=tuple(_gain(outcome, row, sampler) for outcome in row.outcomes),
-        to_leader=_to_leader(row, place.leader, sampler),
+        gain=gain(row.worst, row, sampler),
+        gains=tuple(gain(outcome, row, sampler) for outcome in row.outcomes),
+        to_leader=to_leader(row, place.leader, sampler),
         excess=_relearn_excess(row, sampler),
         families=tuple(_family(family, row, sampler) for family in FAMILIES),
         components={g.name: _component(g, row, sampler) for g in board.scale.forget["test"]},
@@ -203,39 +202,6 @@ def _line(row: Row, board: Board, sampler: Sampler, place: _Place) -> Line:
         aurc=largest_area(row.curves),
         bands=tuple(_band(row, i, sampler) for i in range(len(row.curves))),
     )
-
-
-def _gain(outcome: Outcome | None, row: Row, sampler: Sampler) -> Estimate:
-    """What an attack brought back on the seeds that it ran on, with the interval of the paired difference."""
-    if outcome is None:
-        return Estimate() if row.k_star is None else Estimate(0.0)
-    if outcome.k is None or not outcome.stops.keys() <= row.before.keys():
-        return Estimate()
-    exact = Ruler(sampler.ruler.scale, value_of)
-    before = [exact.knowledge(row.before[seed]) for seed in outcome.stops]
-    known = [k for k in before if k is not None]
-    if len(known) < len(before):
-        return Estimate()
-    starts = {seed: sampler.ruler.knowledge(row.before[seed]) for seed in outcome.stops}
-    after, start = sampler.after(row, outcome), sampler.over(row, starts)
-    gained = None if after is None or start is None else after - np.maximum(start, 0.0)
-    return sampler.estimate(outcome.k - max(float(mean(known)), 0.0), gained)
-
-
-def _to_leader(row: Row, leader: Row | None, sampler: Sampler) -> tuple[Interval | None, ...]:
-    """None for the leader itself, and under an attack that was not run on every seed of both."""
-    if leader is None or leader is row:
-        return (None,) * len(row.outcomes)
-    found: list[Interval | None] = []
-    for mine, other in zip(row.outcomes, leader.outcomes, strict=True):
-        if not mine.covers(row.seeds) or not other.covers(leader.seeds):
-            found.append(None)
-            continue
-        here, there = sampler.after(row, mine), sampler.after(leader, other)
-        apart = None if here is None or there is None else here - there
-        gap = None if mine.k is None or other.k is None else mine.k - other.k
-        found.append(interval(apart, gap, usable=sampler.usable))
-    return tuple(found)
 
 
 def _family(family: Family, row: Row, sampler: Sampler) -> FamilyCell:

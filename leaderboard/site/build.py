@@ -42,6 +42,7 @@ from leaderboard.site.panels import of_row
 from leaderboard.site.site import Entry, Site, site_of
 from leaderboard.site.spelling import plural
 from leaderboard.stats import DRAWS
+from leaderboard.stops import ASKED
 from leaderboard.submissions.about import EXAMPLE, about_schema
 
 ASSETS = Path(__file__).parent / "assets"
@@ -215,7 +216,14 @@ class Pages:
             notices = self._notices([page for page, _, _ in attack.rows])
             yield (
                 address,
-                self.page(address, "attack.html.j2", attack=attack, views=views_of(attack), notices=notices),
+                self.page(
+                    address,
+                    "attack.html.j2",
+                    attack=attack,
+                    views=views_of(attack),
+                    asked=attack.first.card.family in ASKED,
+                    notices=notices,
+                ),
             )
 
     def _texts(self) -> Iterator[tuple[str, str]]:

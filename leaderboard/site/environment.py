@@ -33,7 +33,6 @@ from leaderboard.site.panels import spark
 from leaderboard.site.site import Entry
 from leaderboard.standings import GATES, Standing
 from leaderboard.stats import Rank
-from leaderboard.stops import ASKED
 from leaderboard.table import Line
 
 HERE = Path(__file__).parent
@@ -61,7 +60,6 @@ def environment() -> Environment:
     )
     env.globals |= {
         "access_words": words.ACCESS_WORDS,
-        "asked": ASKED,
         "control_names": words.CONTROL_NAMES,
         "data_words": words.DATA_WORDS,
         "default_gate": GATES.index(UTILITY_GATE),
