@@ -222,7 +222,7 @@ def test_a_site_is_served_and_a_mistake_does_not_end_it(tmp_path: Path) -> None:
     ready = threading.Event()
 
     def render() -> None:
-        (tmp_path / "index.html").write_text("page")
+        (tmp_path / "index.html").write_text("<head></head>page")
         told.append("mistake" if len(told) == 1 else "rendered")
         if told[-1] == "mistake":
             raise UserError("mend it")
@@ -232,13 +232,16 @@ def test_a_site_is_served_and_a_mistake_does_not_end_it(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     threading.Thread(target=served, args=(tmp_path, port, [tmp_path], render, ready.set), daemon=True).start()
     assert ready.wait(10)
-    assert urlopen(f"http://127.0.0.1:{port}/").read() == b"page"
+    home = f"http://127.0.0.1:{port}"
+    assert urlopen(f"{home}/").read() == b'<head><script src="/live.js" defer></script></head>page'
+    assert b'"/newer.js?0"' in urlopen(f"{home}/live.js").read()
     for number in (2, 3):
         (tmp_path / f"{number}.json").write_text("{}")
         end = time.monotonic() + 30
         while len(told) < number and time.monotonic() < end:
             time.sleep(EVERY_S / 4)
     assert told == ["rendered", "mistake", "rendered"]
+    assert urlopen(f"{home}/newer.js?0").read() == b"location.reload();"
 
 
 def test_a_change_of_a_record_is_seen_and_one_of_nothing_is_not(tmp_path: Path) -> None:
