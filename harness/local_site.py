@@ -24,13 +24,15 @@ State = dict[str, tuple[int, int]]
 LIVE, NEWER = "/live.js", "/newer.js"
 HELD_S = 20.0
 """So long is a request held back before the page asks again."""
-_ASKING = """(function ask() {
+_ASKING = """addEventListener("load", function () { setTimeout(ask); });
+function ask() {
   var script = document.createElement("script");
   script.src = "%s?%d";
   script.onload = function () { script.remove(); ask(); };
   document.head.appendChild(script);
-})();
+}
 """
+"""Asked before the page has loaded, it would never have."""
 
 
 class Renders:
