@@ -204,12 +204,13 @@ def _staircase(points: Sequence[tuple[Estimate, Estimate]], x: Axis, y: Axis) ->
 
 
 def _cross(line: Line, x: Axis, y: Axis) -> str:
-    """SVG path of the intervals of utility and of K* through a row's mark; empty where it has none."""
+    """SVG path of the intervals of utility and of K* through a row's mark, with caps; empty where it has none."""
     u, k = line.utility.interval, line.k_star.interval
     if u is None or k is None:
         return ""
     at, height = x.place(_value(line.utility)), y.place(1 - _value(line.k_star))
-    return f"M{x.place(u.low)} {height}H{x.place(u.high)}M{at} {y.place(1 - k.low)}V{y.place(1 - k.high)}"
+    across = f"M{x.place(u.low)} {height - 3:.1f}v6m0-3H{x.place(u.high)}m0-3v6"
+    return f"{across}M{at - 3:.1f} {y.place(1 - k.low)}h6m-3 0V{y.place(1 - k.high)}m-3 0h6"
 
 
 def _wanted(shots: Sequence[Shot]) -> list[Shot]:

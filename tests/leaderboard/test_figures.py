@@ -73,13 +73,14 @@ def test_a_row_that_is_mostly_on_the_frontier_shows_both_intervals() -> None:
     found = scatter(drawn)
     assert found is not None
     sure = [n for n in drawn.lines if (n.on_frontier or 0) >= MOST_DRAWS]
-    crosses = re.findall(r"M([\d.]+) ([\d.]+)H([\d.]+)M([\d.]+) ([\d.]+)V([\d.]+)", found.crosses)
+    crosses = re.findall(r"M([\d.]+) ([\d.]+)v6m0-3H([\d.]+)m0-3v6M([\d.]+) ([\d.]+)h6m-3 0V([\d.]+)", found.crosses)
     assert len(crosses) == len(sure) > 0
-    for line, (left, height, right, at, low, high) in zip(sure, crosses, strict=True):
+    for line, (left, top, right, begin, low, high) in zip(sure, crosses, strict=True):
+        height, at = float(top) + 3, float(begin) + 3
         assert line.k_star.value is not None
-        assert found.y.datum(float(height)) == pytest.approx(1 - line.k_star.value, abs=0.002)
-        assert float(left) <= float(at) <= float(right)
-        assert float(low) <= float(height) <= float(high)
+        assert found.y.datum(height) == pytest.approx(1 - line.k_star.value, abs=0.002)
+        assert float(left) <= at <= float(right)
+        assert float(low) <= height <= float(high)
 
 
 def test_names_beside_the_scatter_do_not_overlap() -> None:
