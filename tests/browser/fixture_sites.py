@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from sites import site
-from synthetic import CARD, controls, demo, many, record, stop
+from synthetic import CARD, controls, demo, many, moved, record, stop
 
 from harness.failure import Failure
-from harness.record import BenchmarkCard, Family, Measurement, Record, Score
+from harness.record import BenchmarkCard, Family, Match, Measurement, Record, Score
 from leaderboard.collection import Change, Collection, Reported, Submission
 from leaderboard.downloads.tables import slug, to_json
 from leaderboard.site.build import ASSETS, files
@@ -150,6 +150,21 @@ def two_boards() -> list[Record]:
     return [*demo(2), *(replace(r, cell=cell, id=cell.id) for r, cell in zip(second, cells, strict=True))]
 
 
+def rare(out: Path) -> Path:
+    """Kinds of pages that few sites have: an experiment, a matched board, a withdrawn entry and a preview."""
+    plain = demo()
+    steady = [made for made in plain if made.method.role != "method" or made.cell.method.name == "steady"]
+    cells = [replace(made.cell, match=Match("forget", 0.25)) for made in steady if made.method.role == "method"]
+    matched = [replace(made, id=c.id, cell=c) for made, c in zip(steady[-len(cells) :], cells, strict=True)]
+    steps = [moved(one, {"requests": k}) for k in (1, 2, 3) for one in (*controls(), record(stops=[stop(0.2 / k)]))]
+    guest = [record("guest", [stop(0.2)]), record("guest", [stop(0.3)], attack="relearn", family="relearn")]
+    preview = Submission("mine", "Mine", ("A",), {}, "MIT", "2026-03-04", "A note.", tuple(guest), preview=True)
+    records = (*plain, *matched, *steps)
+    gone = next(entry.id for entry in site_of(Collection(records), draws=50).entries if entry.name == "lazy")
+    change = Change("2026-11-27", "withdrawn", "An error was found.", gone)
+    return site(records, out, changes=(change,), submissions=(preview,))
+
+
 SITES: dict[str, Callable[[Path], Path]] = {
     "empty": empty,
     "one": partial(made, lonely),
@@ -160,4 +175,5 @@ SITES: dict[str, Callable[[Path], Path]] = {
     "hostile": harmful,
     "gaps": broken,
     "wide": partial(made, wide),
+    "rare": rare,
 }

@@ -44,7 +44,10 @@ def kinds(site: Path) -> list[str]:
     first: dict[str, str] = {}
     for address in sorted(addresses(site), key=lambda address: -(site / address).stat().st_size):
         folder = address.split("/")[0] if "/" in address else address
-        first.setdefault("details" if address.endswith("-details.html") else folder, address)
+        text = (site / address).read_text()
+        special = [mark for mark in ("<h1>Withdrawn", "<strong>Local preview.") if mark in text]
+        special += ["matched"] if re.search("<h1>.*matched at", text) else []
+        first.setdefault(" ".join(["details" if address.endswith("-details.html") else folder, *special]), address)
     return list(first.values())
 
 
@@ -62,7 +65,7 @@ def board_json(site: Path, address: str = "index.html") -> dict[str, Any]:
 # Opened from a disk, and from a host under a path.
 
 
-@pytest.mark.parametrize("name", ["usual", "gaps", "hostile", "empty", "one"])
+@pytest.mark.parametrize("name", ["usual", "gaps", "hostile", "empty", "one", "rare"])
 def test_every_page_opens_from_a_disk_without_an_error_or_a_request_elsewhere(
     name: str, sites: dict[str, Path], page: Page
 ) -> None:
@@ -97,17 +100,17 @@ def test_every_page_opens_from_a_host_under_a_path(host: str, usual: Path, page:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360])
-def test_axe_finds_nothing_on_any_kind_of_page(theme: str, width: int, usual: Path, page: Page) -> None:
+def test_axe_finds_nothing_on_any_kind_of_page(theme: str, width: int, sites: dict[str, Path], page: Page) -> None:
     page.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 700)
     page.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
-    for address in kinds(usual):
-        page.open(usual, address)
+    for name, address in [(one, address) for one in ("usual", "rare", "empty") for address in kinds(sites[one])]:
+        page.open(sites[name], address)
         page.do(AXE)
         found = page.driver.execute_async_script(
             "axe.run(document, {runOnly: arguments[0], preload: false}).then(arguments[1])", list(RULES)
         )
         told = [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found["violations"]]
-        assert told == [], address
+        assert told == [], f"{name}: {address}"
         assert {one["id"] for one in found["incomplete"]} <= REVIEWED, address
 
 
