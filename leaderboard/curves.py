@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.record import Measurement, Record, Spec
-from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean, penalty, utility_loss
+from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean, number_of, penalty, utility_loss
 from leaderboard.labels import key_of
 
 
@@ -21,7 +21,8 @@ class Curve:
         budgets: Forget tokens at each stop, mean over seeds: their documents differ in length, their stops do not.
         ks: K at each stop, mean over seeds.
         stops: The measurements at each stop, by seed.
-        worths: K at each stop less the penalty for utility lost there, as stops are chosen; mean over seeds.
+        taken: K that an attacker has who goes as far as a stop: that of the untouched model where the stop costs more
+            than it gains, as stops are chosen; mean over seeds.
         common: Whether every seed of the row has it, and the never-learned model under the same attack too. A search
             goes its own way on every model; those of its series are no curve of the row.
     """
@@ -32,7 +33,7 @@ class Curve:
     budgets: tuple[int, ...]
     ks: tuple[float, ...]
     stops: tuple[Mapping[int, Measurement], ...]
-    worths: tuple[float, ...]
+    taken: tuple[float, ...]
     common: bool
 
     @property
@@ -87,7 +88,7 @@ def half_life(curves: Sequence[Curve]) -> Crossing | None:
 
     It is a bound where any curve had half of it back by its first budget: nobody knows how early that was.
     """
-    crossings = [half_knowledge_tokens(curve.budgets, curve.worths) for curve in curves if curve.counts]
+    crossings = [half_knowledge_tokens(curve.budgets, curve.taken) for curve in curves if curve.counts]
     reached = [crossing for crossing in crossings if crossing.bound != "more_than"]
     if not reached:
         return max(crossings, key=lambda c: c.tokens, default=None)
@@ -98,7 +99,7 @@ def half_life(curves: Sequence[Curve]) -> Crossing | None:
 
 def largest_area(curves: Sequence[Curve]) -> float | None:
     """The largest area over the ranked relearning curves (AURC), None without one."""
-    return max((area(curve.budgets, curve.ks) for curve in curves if curve.counts), default=None)
+    return max((area(curve.budgets, curve.taken) for curve in curves if curve.counts), default=None)
 
 
 def area(budgets: Sequence[int], ks: Sequence[float]) -> float:
@@ -113,6 +114,16 @@ def _from_zero(stops: Mapping[int, Measurement], before: Measurement | None) -> 
     return dict(stops) if 0 in stops or before is None else {0: before, **stops}
 
 
+def _taken(stop: Measurement, before: Measurement | None, ruler: Ruler) -> float:
+    """K at a stop whose worth exceeds that of the model as it was, else K(0)."""
+    k = number_of(ruler.knowledge(stop))
+    start = ruler.knowledge(before) if before else None
+    if before is None or start is None:
+        return k
+    worth = k - penalty(utility_loss(stop, before, ruler.scale.utility["test"]))
+    return k if worth > float(start) else float(start)
+
+
 @dataclass(frozen=True)
 class _Name:
     attack: str
@@ -125,10 +136,9 @@ def _curve(
     name: _Name, by_seed: Mapping[int, Mapping[int, Measurement]], before: Mapping[int, Measurement], ruler: Ruler
 ) -> Curve | None:
     ordered = {seed: sorted(stops.items()) for seed, stops in sorted(by_seed.items())}
-    budgets, ks, stops, worths = [], [], [], []
+    budgets, ks, stops, taken = [], [], [], []
     if len({len(mine) for mine in ordered.values()}) > 1:
         return None  # seeds that stopped differently often have no common stops
-    gauges = ruler.scale.utility["test"]
     for column in zip(*ordered.values(), strict=True):
         at = {seed: m for seed, (_, m) in zip(ordered, column, strict=True)}
         values = [ruler.knowledge(m) for m in at.values()]
@@ -137,8 +147,7 @@ def _curve(
             budgets.append(round(sum(budget for budget, _ in column) / len(column)))
             ks.append(float(mean(known)))
             stops.append(at)
-            losses = [utility_loss(m, before[seed], gauges) for seed, m in at.items() if seed in before]
-            worths.append(ks[-1] - (math.fsum(penalty(loss) for loss in losses) / len(losses) if losses else 0.0))
+            taken.append(float(mean([_taken(m, before.get(seed), ruler) for seed, m in at.items()])))
     if len(budgets) < 2:
         return None
     return Curve(
@@ -148,6 +157,6 @@ def _curve(
         budgets=tuple(budgets),
         ks=tuple(ks),
         stops=tuple(stops),
-        worths=tuple(worths),
+        taken=tuple(taken),
         common=name.common,
     )

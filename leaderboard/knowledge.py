@@ -268,7 +268,7 @@ def select(
 
 @dataclass(frozen=True)
 class Crossing:
-    """T50: tokens at which the worth of an attack reaches one half.
+    """T50: tokens at which an attacker has half of the knowledge.
 
     Attributes:
         tokens: Interpolated, or the budget that bounds it.
@@ -286,7 +286,7 @@ def half_knowledge_tokens(budgets: Sequence[float], ks: Sequence[float]) -> Cros
 
     Args:
         budgets: Tokens, ascending; the first may be 0.
-        ks: K at each of them, less what it costs in utility.
+        ks: K at each of them.
     """
     reached = next((i for i, k in enumerate(ks) if k >= HALF), None)
     if reached is None:

@@ -10,7 +10,7 @@ from leaderboard.table import Line, Table
 
 
 def curve_rows(table: Table, ids: Mapping[str, str]) -> Iterator[dict[str, Cell]]:
-    """Every stop of every curve that is drawn, in the order of the page; K and its worth are means over seeds."""
+    """Every stop of every curve that is drawn, in the order of the page; K is the mean over seeds."""
     about, names = stamp(table), {attack.key: attack.label.text for attack in table.board.attacks}
     for line in table.lines:
         for row in _rows(line, names):
@@ -28,6 +28,6 @@ def _rows(line: Line, names: Mapping[str, str]) -> Iterator[dict[str, Cell]]:
                 "counts": curve.counts,
                 "budget_tokens": curve.budgets[at],
                 **columns("k", Estimate(curve.ks[at], band)),
-                "k_less_penalty": curve.worths[at],
+                "k_taken": curve.taken[at],
                 "seeds": len(curve.stops[at]),
             }

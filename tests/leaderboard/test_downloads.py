@@ -119,16 +119,16 @@ def test_excess_without_the_attacked_control_was_not_run_and_without_relearning_
     assert states == ["not_applicable", "not_run"]
 
 
-def test_every_stop_of_a_drawn_curve_is_in_the_data_with_what_it_is_worth() -> None:
-    course = [stop(0.1), stop(0.4, budget=10), stop(0.7, 0.85, budget=100)]
+def test_every_stop_of_a_drawn_curve_is_in_the_data_with_what_it_takes() -> None:
+    course = [stop(0.1), stop(0.4, budget=10), stop(0.7, 0.8, budget=100)]
     two = [stop(0.1), stop(0.2, budget=10)]
     records = [*controls(), record(stops=[stop(0.1)]), record(stops=course, **RELEARN)]
     found = rows(made_of([*records, record("beta", two, **RELEARN)]), "-curves.csv")
-    shown = [(row["method"], int(row["budget_tokens"]), float(row["k"]), float(row["k_less_penalty"])) for row in found]
+    shown = [(row["method"], int(row["budget_tokens"]), float(row["k"]), float(row["k_taken"])) for row in found]
     assert shown == [
         ("alpha", 0, pytest.approx(0.1), pytest.approx(0.1)),
         ("alpha", 10, pytest.approx(0.4), pytest.approx(0.4)),
-        ("alpha", 100, pytest.approx(0.7), pytest.approx(0.2)),
+        ("alpha", 100, pytest.approx(0.7), pytest.approx(0.1)),
     ]
     assert all(float(row["k_low"]) <= float(row["k"]) <= float(row["k_high"]) for row in found)
 
