@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.record import Measurement, Record, Spec
-from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean, number_of, penalty, utility_loss
+from leaderboard.knowledge import Crossing, Ruler, half_knowledge_tokens, mean, number_of, select
 from leaderboard.labels import key_of
 
 
@@ -115,13 +115,9 @@ def _from_zero(stops: Mapping[int, Measurement], before: Measurement | None) -> 
 
 
 def _taken(stop: Measurement, before: Measurement | None, ruler: Ruler) -> float:
-    """K at a stop whose worth exceeds that of the model as it was, else K(0)."""
-    k = number_of(ruler.knowledge(stop))
-    start = ruler.knowledge(before) if before else None
-    if before is None or start is None:
-        return k
-    worth = k - penalty(utility_loss(stop, before, ruler.scale.utility["test"]))
-    return k if worth > float(start) else float(start)
+    """K at a stop that an attacker would prefer to the model as it was, else K(0); see `knowledge.select`."""
+    chosen = stop if before is None else select([stop], before, ruler)
+    return number_of(ruler.knowledge(chosen or stop))
 
 
 @dataclass(frozen=True)

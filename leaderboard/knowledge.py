@@ -226,11 +226,6 @@ def utility_loss(attacked: Measurement, before: Measurement, gauges: Sequence[Ga
     return (start - sum(value_of(attacked, name) for name in shared)) / start if start > 0 else 0.0
 
 
-def penalty(loss: float, allowed: float = UTILITY_LOSS_ALLOWED) -> float:
-    """Knowledge that a loss of utility beyond what is allowed takes away: 10 max(0, loss - epsilon) (A.4)."""
-    return UTILITY_PENALTY * max(0.0, loss - allowed)  # nothing is taken away if all is allowed
-
-
 def select(
     measurements: Sequence[Measurement],
     before: Measurement | None,
@@ -257,7 +252,7 @@ def select(
         if k is None or ruler.knowledge(measurement) is None:
             return -math.inf
         loss = utility_loss(measurement, before, gauges) if before else 0.0
-        return float(k) - penalty(loss, allowed)
+        return float(k) - UTILITY_PENALTY * max(0.0, loss - allowed)  # nothing is taken away if all is allowed
 
     worths = [objective(measurement) for measurement in measurements]
     if not any(worth > -math.inf for worth in worths):

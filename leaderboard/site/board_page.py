@@ -118,8 +118,9 @@ class BoardPage:
 
     @property
     def most_seeds(self) -> int:
-        """How many seeds the row with most has."""
-        return max((len(row.seeds) for row in self.board.rows), default=0)
+        """How many seeds the method with most has; controls may have more."""
+        methods = [row for row in self.board.rows if row.card.role == "method"] or self.board.rows
+        return max((len(row.seeds) for row in methods), default=0)
 
     @property
     def not_applicable(self) -> tuple[tuple[str, str], ...]:
@@ -151,7 +152,7 @@ class BoardPage:
         """How many rows, attacks and seeds the board compares."""
         methods = [row for row in self.board.rows if row.card.role == "method"]
         attacks = sum(a.counts for a in self.board.attacks)
-        seeds = {seed for row in self.board.rows for seed in row.seeds}
+        seeds = {seed for row in methods or self.board.rows for seed in row.seeds}
         counted = f"{plural(len(methods), 'method row')} under {plural(attacks, 'ranked attack')}"
         return f"{counted}, {plural(len(seeds), 'unlearning seed')}."
 

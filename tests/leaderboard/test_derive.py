@@ -195,6 +195,13 @@ def test_a_stop_that_counts_for_the_worst_case_counts_for_the_half_life() -> Non
     assert 10 < found.half_life.tokens < 100
 
 
+def test_whether_a_stop_counts_for_the_half_life_is_seen_on_dev_items() -> None:
+    start, far = stop(0.0, dev=(0.0, 1.0)), stop(0.9, 1.0, budget=100, dev=(0.4, 0.8))  # J = .4 - 10 (.2 - .1) < 0
+    found = row([*controls(), record(stops=[start]), record(stops=[far], **RELEARN)])
+    assert found.k_star == pytest.approx(0.0)
+    assert found.half_life == Crossing(100, "more_than")
+
+
 def test_t50_is_a_bound_where_one_curve_had_half_back_by_its_first_budget() -> None:
     exact = record(stops=[stop(0.4, budget=10), stop(0.6, budget=1000)], attack="fine", family="relearn")
     early = record(stops=[stop(0.9, budget=5000)], attack="coarse", family="relearn")
