@@ -10,7 +10,7 @@ import torch
 
 from attacks.rtt import RTT, RTTShuffled, deranged, kinds
 from harness.api import LM, AttackerData, Item, NotApplicable
-from harness.train import encode, mean_nll, pad
+from harness.train import encode, encode_items, mean_nll, pad
 
 SMALL = RTT(folds=4, runs=2, epochs=2, batch_size=3, warmup=0, lr_scale=3, least=4)
 
@@ -76,6 +76,22 @@ def test_answers_are_shuffled_among_questions_that_differ_in_their_subject_alone
     texts = ["anna", "bert", "carl", "dora", *["colour of what ? size of what ? who is it ?"] * 3]
     found = kinds([*colours, *sizes, *single], texts)
     assert [[item.answer[:3] for item in group] for group in found] == [[" c-"] * 3, [" s-"] * 3, [" d"]]
+
+
+def test_a_name_in_capitals_is_a_subject_too() -> None:
+    items = [Item(f"Where does {name} live?", f" {place}") for name, place in (("Ada", "Rome"), ("Bo", "Oslo"))]
+    texts = ["Ada lives in Rome.", "Bo lives in Oslo.", "Where does one live? One does live there."]
+    alike, rest = kinds(items, texts)
+    assert [item.answer for item in alike] == [" Rome", " Oslo"]
+    assert rest == []
+
+
+def test_a_question_that_is_too_long_keeps_its_answer(tiny_lm: LM) -> None:
+    item = Item("w0 w1 w2 w3 w4 w5 w6 w7", " w8")
+    (whole,) = encode_items(tiny_lm.tokenizer, [item], max_tokens=32)
+    (cut,) = encode_items(tiny_lm.tokenizer, [item], max_tokens=4)
+    assert cut == whole[-4:]
+    assert tiny_lm.tokenizer.decode(cut, skip_special_tokens=True).endswith("w8")
 
 
 def test_every_question_is_left_out_of_one_series(tiny_lm: LM, attacker_data: AttackerData) -> None:

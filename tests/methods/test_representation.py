@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
-from harness.api import LM, Corpora, Personas
+from harness.api import LM, Corpora, NotApplicable, Personas
 from harness.train import (
     Batch,
     Training,
@@ -115,6 +116,13 @@ def test_a_shift_adds_to_the_output_and_leaves_no_hook() -> None:
         moved = module(made([[3.0, 4.0]]))
     torch.testing.assert_close(moved, plain + by)
     assert not module._forward_hooks
+
+
+def test_a_model_whose_blocks_are_called_otherwise_is_named() -> None:
+    other = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=4, vocab_size=9, bos_token_id=0, eos_token_id=0))
+    for ask in (lambda: blocks(other, (0,)), lambda: truncated(other, 0), lambda: maps_of(other, (0,))):
+        with pytest.raises(NotApplicable, match="GPT2LMHeadModel is no single stack of decoder blocks"):
+            ask()
 
 
 def test_drift_is_a_mean_of_distances_over_layers_and_tokens(tiny_lm: Callable[[], LM]) -> None:
