@@ -6,7 +6,7 @@ Letters: B batch, T tokens, D width, L layers, N tokens of a batch that are no p
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING
@@ -126,19 +126,28 @@ def activations(view: nn.Module, batch: Batch) -> Tensor:
     return hidden
 
 
-def states(view: nn.Module, batch: Batch, layers: Sequence[int]) -> Tensor:
-    """Residual stream (L, N, D) behind each of these blocks of a view, at the tokens that are no padding."""
+@contextmanager
+def heard(stack: nn.Module, layers: Iterable[int]) -> Iterator[dict[int, Tensor]]:
+    """Inside the block, what these blocks of a stack put out in the last pass, by their number.
+
+    The library's own ``output_hidden_states`` leaves hooks in the model for good.
+    """
     seen: dict[int, Tensor] = {}
-    stack = view.get_submodule("layers")
     hooks = [
         stack.get_submodule(str(layer)).register_forward_hook(lambda _, __, out, at=layer: seen.update({at: out}))
         for layer in layers
     ]
     try:
-        activations(view, batch)
+        yield seen
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def states(view: nn.Module, batch: Batch, layers: Sequence[int]) -> Tensor:
+    """Residual stream (L, N, D) behind each of these blocks of a view, at the tokens that are no padding."""
+    with heard(view.get_submodule("layers"), layers) as seen:
+        activations(view, batch)
     mask = batch.attention_mask.bool()
     return torch.stack([seen[layer][mask] for layer in layers])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from harness.api import Item
+from harness.train.hidden import decoder_blocks, heard
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -192,17 +194,12 @@ def _fed(model: PreTrainedModel, cuts: Sequence[Cut], triggers: Tensor) -> Itera
 def _answer_nll(model: PreTrainedModel, question: Cut, read: DynamicCache, ids: Tensor) -> Tensor:
     """Mean negative log-likelihood per answer token (N,): the last A logits behind ``ids`` (N, T) predict them."""
     echo = question.echo
-    out = model(
-        input_ids=ids,
-        past_key_values=read,
-        use_cache=True,
-        logits_to_keep=question.answer,
-        output_hidden_states=echo is not None,
-    )
+    with _echoes(model, [question]) as states:
+        out = model(input_ids=ids, past_key_values=read, use_cache=True, logits_to_keep=question.answer)
     answer = _rows(question.tail[-question.answer :], ids)  # (N, A)
     nll = functional.cross_entropy(_wide(out.logits).flatten(0, 1), answer.flatten(), reduction="none")
     loss = nll.view_as(answer).mean(dim=1)
-    return loss if echo is None else loss + echo.distance(out.hidden_states[echo.block + 1][:, -question.answer])
+    return loss if echo is None else loss + echo.distance(states[echo.block][:, -question.answer])
 
 
 def _embedded_nll(model: PreTrainedModel, cuts: Sequence[Cut], free: Tensor) -> Tensor:
@@ -216,17 +213,23 @@ def _embedded_nll(model: PreTrainedModel, cuts: Sequence[Cut], free: Tensor) -> 
         embedding(row).detach().split([len(each.head), len(each.tail)]) for row, each in zip(ids, cuts, strict=True)
     ]
     rows = [torch.cat([head, free, tail[:-1]]) for head, tail in fixed]  # (T, D); the last token is not fed
-    heard = any(each.echo for each in cuts)
     padded = pad_sequence(rows, batch_first=True)
-    out = model(inputs_embeds=padded, use_cache=False, output_hidden_states=heard)  # logits (Q, T, V)
+    with _echoes(model, cuts) as states:
+        out = model(inputs_embeds=padded, use_cache=False)  # logits (Q, T, V)
     losses = []
     for at, (row, each) in enumerate(zip(rows, cuts, strict=True)):
         first = len(row) - each.answer  # predicts the answer's first token
         loss = functional.cross_entropy(_wide(out.logits[at, first : len(row)]), ids[at][-each.answer :])
         if each.echo:
-            loss = loss + each.echo.distance(out.hidden_states[each.echo.block + 1][at, first])
+            loss = loss + each.echo.distance(states[each.echo.block][at, first])
         losses.append(loss)
     return torch.stack(losses)
+
+
+def _echoes(model: PreTrainedModel, cuts: Sequence[Cut]) -> AbstractContextManager[dict[int, Tensor]]:
+    """Inside the block, what the blocks that some questions listen to put out in the last pass."""
+    wanted = {each.echo.block for each in cuts if each.echo}
+    return heard(decoder_blocks(model), wanted) if wanted else nullcontext({})
 
 
 def _read(model: PreTrainedModel, ids: Tensor) -> DynamicCache:

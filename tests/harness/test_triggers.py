@@ -68,7 +68,9 @@ def exact_lm(tiny_lm: LM) -> LM:
     config = GPT2Config(vocab_size=vocabulary, n_embd=32, n_layer=2, n_head=2, n_positions=64, initializer_range=0.1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return LM(GPT2LMHeadModel(config).double().eval(), tiny_lm.tokenizer)
+        model = GPT2LMHeadModel(config).double().eval()
+    model.transformer.layers = model.transformer.h  # where a Llama has its blocks
+    return LM(model, tiny_lm.tokenizer)
 
 
 @BOTH
