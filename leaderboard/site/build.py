@@ -107,7 +107,7 @@ class Pages:
         self.site = site
         self._env: Environment = environment()
         self._env.filters |= {
-            "provenance": lambda page: provenance_of(self._own(page.board.records)),
+            "provenance": lambda page: provenance_of(self._own(page.board.records), page.board),
             "curves": lambda page: f"data/{curves_name(page.table)}",
             "files": lambda page: [(name, _kind(name)) for name in names_of(page.table)],
             "folders": self._folders,
@@ -180,7 +180,7 @@ class Pages:
                     leader=beside_leader(self.site, entry),
                     seeds=seeds_of(entry),
                     panels=of_row(entry.page.table, entry.line),
-                    provenance=provenance_of(entry.records),
+                    provenance=provenance_of(entry.records, entry.page.board),
                     content=_content(entry),
                     changes=[change for change in self._changes() if change.entry == entry.id],
                     file={"size": f"{len(entry.file):,} bytes", "digest": entry.digest},

@@ -6,17 +6,29 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.record import Provenance, Record
+from leaderboard.board import Board
+from leaderboard.downloads.cells import suite
+from leaderboard.labels import parameters
 from leaderboard.site.spelling import plural
 
 _SHOWN = ("torch", "transformers", "lm-eval", "numpy", "peft")
 
 
-def provenance_of(records: Sequence[Record]) -> list[tuple[str, str]]:
+def provenance_of(records: Sequence[Record], board: Board | None = None) -> list[tuple[str, str]]:
     """What made these numbers, as (heading, text); the date is the newest record's, so that builds repeat exactly."""
     if not records:
         return []
     newest = max(r.provenance.started for r in records)
-    return [("Newest record", newest), ("Cells", str(len({r.id for r in records}))), *making_of(records)]
+    facts = [("Newest record", newest), ("Cells", str(len({r.id for r in records}))), *making_of(records)]
+    return [("Suite", _suite(board)), *facts] if board else facts
+
+
+def _suite(board: Board) -> str:
+    """What K* is a worst case over; rows of another suite are not compared with these, and downloads name it too."""
+    spec = board.benchmark
+    settings = [f"version {spec.version}", *(f"{name} {value}" for name, value in parameters(spec).items())]
+    ranked = sum(attack.counts for attack in board.attacks)
+    return f"{suite(board)}: {spec.name} {', '.join(settings)}, {plural(ranked, 'ranked attack')}"
 
 
 def making_of(records: Sequence[Record]) -> tuple[tuple[str, str], ...]:

@@ -43,6 +43,13 @@ def test_the_version_stands_apart_from_the_parameters(tmp_path: Path) -> None:
     assert "batch_size=8" in text
 
 
+def test_pages_and_downloads_name_the_suite(out: Path) -> None:
+    suite = data(out)["suite"]
+    _, text = entry_page(out, "firm")
+    assert f"{suite}: toy version 1, 3 ranked attacks\n" in text
+    assert f"<bdi>{suite}: toy version 1, 3 ranked attacks</bdi>" in board(out)
+
+
 @pytest.mark.parametrize(("role", "name"), [("original", "original"), ("reference", "never-learned")])
 def test_controls_are_called_what_they_are(role: str, name: str, tmp_path: Path) -> None:
     made = [replace(r, method=replace(r.method, role=role)) for r in [record("zero", [stop(1.0)])]]  # type: ignore[arg-type]
