@@ -7,6 +7,7 @@ Whatever is slow to import waits inside the command that needs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -21,32 +22,31 @@ if TYPE_CHECKING:
     from harness.record import Record
     from leaderboard.collection import Collection
 
-Folders = Annotated[list[Path] | None, typer.Option(help="Folder of records or of submissions; may be given again.")]
-Preview = Annotated[list[Path] | None, typer.Option(help="A packed entry to show as it would look, marked as such.")]
-Rerun = Annotated[Path | None, typer.Option(help="Folder of cells that `leaderboard reproduce` measured again.")]
 LOCAL = (Path("results/local"),)
 LARGE_PAGE = 500_000
 
 
 def build(
     *,
-    results: Folders = None,
-    preview: Preview = None,
-    reproduced: Rerun = None,
-    out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
+    results: flag.Folders = None,
+    preview: flag.Preview = None,
+    reproduced: flag.Rerun = None,
+    repository: flag.Repository = "",
+    out: flag.Site = Path("site"),
 ) -> None:
     """Render the leaderboard from records; nothing is computed anew."""
     folders = _folders(results, preview, reproduced)
-    if not render(collected(folders, preview=preview or (), rerun=reproduced), out, "--out", source=folders[0]):
+    shown = replace(collected(folders, preview=preview or (), rerun=reproduced), repository=_public(repository))
+    if not render(shown, out, "--out", source=folders[0]):
         raise typer.Exit(MISUSED)
 
 
 def serve(
     *,
-    results: Folders = None,
-    preview: Preview = None,
-    reproduced: Rerun = None,
-    out: Annotated[Path, typer.Option(help="Folder to render into.")] = Path("site"),
+    results: flag.Folders = None,
+    preview: flag.Preview = None,
+    reproduced: flag.Rerun = None,
+    out: flag.Site = Path("site"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of this machine's own address, 127.0.0.1.")] = 8000,
 ) -> None:
     """Render the leaderboard and show it to this machine's browsers, again whenever a record changes."""
@@ -86,9 +86,7 @@ def pack(
 def check(
     path: Annotated[Path, typer.Argument(help="A packed entry, a folder of them, or a folder of records.")],
     *,
-    results: Annotated[
-        list[Path] | None, typer.Option(help="The board that it would stand on; may be repeated.")
-    ] = None,
+    results: Annotated[list[Path] | None, typer.Option(help="Board that it would stand on; may be repeated.")] = None,
     entry: Annotated[
         bool, typer.Option("--entry", help="Hold the folder to all that a packed entry must have.")
     ] = False,
@@ -128,7 +126,7 @@ def check(
 def reproduce(  # noqa: PLR0913 - typer reads the flags from the signature
     entry: Annotated[str, typer.Argument(help="Id of an entry, as at the foot of its page.")],
     *,
-    results: Folders = None,
+    results: flag.Folders = None,
     out: Annotated[Path, typer.Option(help="Folder of cells that were measured again.")] = Path("results/reproduced"),
     sample: Annotated[float, typer.Option(min=0, max=1, help="Share of the entry's cells.")] = 1.0,
     model: flag.Model = None,
@@ -256,6 +254,16 @@ def collected(
         )
     except NotesError as error:
         raise UserError(f"{error}. Mend the file, then build again.") from error
+
+
+def _public(repository: str) -> str:
+    """The address without a slash at its end; a UserError if not everybody can follow it."""
+    from leaderboard.submissions.texts import public
+
+    try:
+        return public(repository).rstrip("/") if repository else ""
+    except ValueError as error:
+        raise UserError(f"--repository {error}.") from error
 
 
 def _folders(results: Sequence[Path] | None, preview: Sequence[Path] | None, rerun: Path | None) -> list[Path]:

@@ -96,6 +96,7 @@ class Collection:
         rerun: Records of the same cells that the maintainers measured again.
         changes: In any order.
         reported: Numbers of others.
+        repository: https address of the repository that takes entries and reports; empty if the site names none.
     """
 
     records: tuple[Record, ...]
@@ -105,6 +106,7 @@ class Collection:
     rerun: tuple[Record, ...] = ()
     changes: tuple[Change, ...] = ()
     reported: tuple[Reported, ...] = ()
+    repository: str = ""
 
     @property
     def own(self) -> tuple[Record, ...]:

@@ -12,7 +12,7 @@ from leaderboard.slugs import distinct_stem
 _ARXIV = re.compile(r"(?:arXiv:)?(\d{4}\.\d{4,5})(?:v\d+)?")
 
 
-def site_bibtex(*, title: str, release: str, made: Newest, notices: Sequence[str]) -> str:
+def site_bibtex(*, title: str, release: str, made: Newest, notices: Sequence[str], repository: str = "") -> str:
     """The site as it stands in one build.
 
     Args:
@@ -20,10 +20,12 @@ def site_bibtex(*, title: str, release: str, made: Newest, notices: Sequence[str
         release: What the site says of itself.
         made: When its newest records were made, and by which harness.
         notices: What must stand wherever its numbers stand.
+        repository: Where it comes from; may be empty.
     """
     commits = f"Harness commit {', '.join(made.commits)}." if made.commits else ""
     note = " ".join(part for part in (release, commits, *notices) if part)
     fields = {"title": f"{{{_text(title)}}}", "year": made.started[:4], "note": _text(note)}
+    fields |= {"url": repository} if repository else {}
     return _entry("unlearning-under-attack", fields)
 
 

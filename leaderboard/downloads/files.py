@@ -34,6 +34,14 @@ def curves_name(table: Table) -> str:
     return f"{slug(table)}-curves.csv"
 
 
+def kind_of(name: str) -> str:
+    """What a file of that name is, in words."""
+    kinds = {"-scores.csv": "every score of every stop (CSV)", "-attacks.csv": "every attack on every row (CSV)"}
+    kinds |= {"-curves.csv": "every stop of every relearning curve (CSV)"}
+    kinds |= {"-long.csv": "tidy CSV", ".meta.json": "about the files (JSON)", ".json": "JSON", ".tex": "LaTeX"}
+    return next((words for end, words in kinds.items() if name.endswith(end)), "CSV")
+
+
 class Filed(Protocol):
     """What the files say of an entry beyond its row."""
 
@@ -46,7 +54,9 @@ class Filed(Protocol):
         """What stands behind it."""
 
 
-def board_files(table: Table, entries: Mapping[str, Filed], *, release: str, guests: Set[str]) -> dict[str, str]:
+def board_files(
+    table: Table, entries: Mapping[str, Filed], *, release: str, guests: Set[str], repository: str = ""
+) -> dict[str, str]:
     """File name -> content.
 
     Args:
@@ -54,13 +64,14 @@ def board_files(table: Table, entries: Mapping[str, Filed], *, release: str, gue
         entries: By key of the row.
         release: What the site says of itself.
         guests: Ids of records that were handed in.
+        repository: Where the site comes from; may be empty.
     """
     stem, ids = slug(table), {key: entry.id for key, entry in entries.items()}
     evidence = {key: entry.evidence for key, entry in entries.items()}
     content = {
         f"{stem}.csv": to_csv(summary_rows(table, ids, evidence)),
         f"{stem}.json": to_json(table, ids, evidence),
-        f"{stem}.tex": to_tex(table, release=release),
+        f"{stem}.tex": to_tex(table, release=release, repository=repository),
         f"{stem}-attacks.csv": to_csv(list(attack_rows(table, ids))),
         curves_name(table): to_csv(list(curve_rows(table, ids))),
         f"{stem}-long.csv": to_csv(list(long_rows(table, ids))),

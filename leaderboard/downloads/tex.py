@@ -34,12 +34,13 @@ _SPECIAL = {
 }
 
 
-def to_tex(table: Table, *, release: str) -> str:
+def to_tex(table: Table, *, release: str, repository: str = "") -> str:
     """The main columns of a board; every number is rounded as on the page.
 
     Args:
         table: The board.
         release: What the site says of itself, for the caption.
+        repository: Where it comes from, for the caption; may be empty.
     """
     board = table.board
     lines = [
@@ -52,7 +53,7 @@ def to_tex(table: Table, *, release: str) -> str:
         *_body(table),
         r"\bottomrule",
         r"\end{tabular}",
-        rf"\caption{{{escaped(_caption(table, release))}}}",
+        rf"\caption{{{escaped(_caption(table, release, repository))}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -106,16 +107,18 @@ def _typeset(text: str) -> str:
     return text.replace("\N{PLUS-MINUS SIGN}", r"$\pm$").replace(MINUS, "$-$")
 
 
-def _caption(table: Table, release: str) -> str:
+def _caption(table: Table, release: str, repository: str) -> str:
     board = table.board
     seeds = sorted({len(line.row.seeds) for line in table.lines if line.row.card.role == "method"})
     counted = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seeds" if seeds else "no method"
     parts = (
         f"{board.card.title}{', ' + board.variant if board.variant else ''} ({board.card.model}).",
         "Knowledge left in %, worst case over attacks, before attack, and utility kept;",
-        f"95 % intervals; {counted}. {release} {board.notice}",
+        f"95 % intervals; {counted}. {release}",
+        repository,
+        board.notice,
     )
-    return " ".join(parts).strip()
+    return " ".join(part for part in parts if part)
 
 
 def _comment(text: str) -> str:

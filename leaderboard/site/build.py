@@ -18,7 +18,7 @@ from harness.record import Record
 from leaderboard.collection import Change, Collection
 from leaderboard.downloads.bib import methods_bibtex, site_bibtex
 from leaderboard.downloads.cells import Newest, newest
-from leaderboard.downloads.files import board_files, curves_name, experiment_files, names_of
+from leaderboard.downloads.files import board_files, curves_name, experiment_files, kind_of, names_of
 from leaderboard.site import words
 from leaderboard.site.addresses import (
     attack_address,
@@ -85,7 +85,9 @@ def files(site: Site) -> Iterator[tuple[str, str | bytes]]:
     yield "assets/board-data.js", board_data(site)
     for page in site.pages:
         mine, guests = {e.line.row.key: e for e in site.entries if e.page is page}, site.collection.guests
-        for name, text in board_files(page.table, mine, release=pages.release, guests=guests).items():
+        repository = site.collection.repository
+        found = board_files(page.table, mine, release=pages.release, guests=guests, repository=repository)
+        for name, text in found.items():
             yield f"data/{name}", text
     for view in site.experiments:
         for name, text in experiment_files(view.experiment).items():
@@ -109,7 +111,7 @@ class Pages:
         self._env.filters |= {
             "provenance": lambda page: provenance_of(self._own(page.board.records), page.board),
             "curves": lambda page: f"data/{curves_name(page.table)}",
-            "files": lambda page: [(name, _kind(name)) for name in names_of(page.table)],
+            "files": lambda page: [(name, kind_of(name)) for name in names_of(page.table)],
             "folders": self._folders,
             "statuses": self._statuses,
         }
@@ -131,7 +133,8 @@ class Pages:
     def bibtex(self) -> str:
         """How to cite the site."""
         notices = self._notices(list(self.site.pages))
-        return site_bibtex(title="Unlearning under attack", release=self.release, made=self._newest, notices=notices)
+        title, made, repository = "Unlearning under attack", self._newest, self.site.collection.repository
+        return site_bibtex(title=title, release=self.release, made=made, notices=notices, repository=repository)
 
     def page(self, address: str, template: str, **context: Any) -> str:  # noqa: ANN401 - whatever a template names
         """One page as text."""
@@ -285,13 +288,6 @@ class Pages:
             stamped.setdefault(page.board.stamp, []).append(page.board.card.notice)
         boards = [" ".join(filter(None, dict.fromkeys([stamp, *own]))) for stamp, own in stamped.items()]
         return [notice for notice in [preview, *boards] if notice]
-
-
-def _kind(name: str) -> str:
-    kinds = {"-scores.csv": "every score of every stop (CSV)", "-attacks.csv": "every attack on every row (CSV)"}
-    kinds |= {"-curves.csv": "every stop of every relearning curve (CSV)"}
-    kinds |= {"-long.csv": "tidy CSV", ".meta.json": "about the files (JSON)", ".json": "JSON", ".tex": "LaTeX"}
-    return next((words for end, words in kinds.items() if name.endswith(end)), "CSV")
 
 
 def _content(entry: Entry) -> str:

@@ -97,6 +97,7 @@ def test_a_folder_that_is_no_entry_is_checked_as_one_on_demand(folder: Path) -> 
         ),
         (("submit", "pack", "--attack", "nope", "--out", "x"), "holds no finished cell of nope."),
         (("submit", "pack", "--entry", "shift", "--results", "nope", "--out", "x"), "There is no results folder nope."),
+        (("leaderboard", "build", "--results", "mine", "--repository", "http://x.org"), "is no https address"),
         (("leaderboard", "reproduce", "x", "--sample", "0"), "A sample of 0 measures nothing."),
     ],
 )

@@ -36,6 +36,21 @@ def test_an_entry_says_the_whole_command_that_measures_it_again(out: Path) -> No
     assert 'data-folders="--results results/pocket"' in board(out)
 
 
+REPOSITORY = "https://code.example.org/they/unlearning"
+
+
+def test_a_site_that_knows_its_repository_leads_there(tmp_path: Path) -> None:
+    out = site([*controls(), record(stops=[stop(0.1)])], tmp_path, repository=REPOSITORY)
+    assert all(f'href="{REPOSITORY}/issues/new?title=On%20{address}"' in text for address, text in pages(out).items())
+    assert f'href="{REPOSITORY}"' in pages(out)["submit.html"]
+    assert f"url = {{{REPOSITORY}}}" in (out / "data" / "site.bib").read_text()
+    assert f" {REPOSITORY} " in next((out / "data").glob("*.tex")).read_text()
+
+
+def test_a_site_that_knows_none_leads_nowhere(out: Path) -> None:
+    assert not any("issues/new" in text for text in pages(out).values())
+
+
 def test_the_version_stands_apart_from_the_parameters(tmp_path: Path) -> None:
     made = [*controls(), record(stops=[stop(0.1)], params={"batch_size": 8})]
     _, text = entry_page(site(made, tmp_path), "alpha")
