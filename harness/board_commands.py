@@ -232,7 +232,7 @@ def collected(
     """
     from harness.store import Store
     from leaderboard.collection import Collection
-    from leaderboard.notes import NotesError, changes_in, reported_in
+    from leaderboard.notes import NotesError, changes_in, defects_in, reported_in
     from leaderboard.submissions.handed_in import handed_in
     from leaderboard.submissions.places import places_in
 
@@ -251,6 +251,7 @@ def collected(
             rerun=tuple(record for folder in again for record in Store(folder).records()),
             changes=tuple(one for f, place in places.items() for one in changes_in(f, without=place.apart)),
             reported=tuple(one for f, place in places.items() for one in reported_in(f, without=place.apart)),
+            defects=tuple(one for f, place in places.items() for one in defects_in(f, without=place.apart)),
         )
     except NotesError as error:
         raise UserError(f"{error}. Mend the file, then build again.") from error

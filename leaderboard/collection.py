@@ -85,6 +85,25 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Defect:
+    """What is wrong with somebody's public code of a method, so that its numbers are not compared with ours unwarned.
+
+    Attributes:
+        method: Its name here.
+        source: Repository and path.
+        link: https address of it, at the commit that was read.
+        text: What it computes, and what the method asks for.
+        effect: What follows for numbers made with it.
+    """
+
+    method: str
+    source: str
+    link: str
+    text: str
+    effect: str
+
+
+@dataclass(frozen=True)
 class Collection:
     """Everything that one site shows.
 
@@ -96,6 +115,7 @@ class Collection:
         rerun: Records of the same cells that the maintainers measured again.
         changes: In any order.
         reported: Numbers of others.
+        defects: Of public code.
         repository: https address of the repository that takes entries and reports; empty if the site names none.
     """
 
@@ -106,6 +126,7 @@ class Collection:
     rerun: tuple[Record, ...] = ()
     changes: tuple[Change, ...] = ()
     reported: tuple[Reported, ...] = ()
+    defects: tuple[Defect, ...] = ()
     repository: str = ""
 
     @property

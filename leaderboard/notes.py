@@ -1,4 +1,4 @@
-"""What maintainers write beside records: what changed (``changes.toml``), and numbers of others (``reported.toml``)."""
+"""What maintainers write beside records: ``changes.toml``, and of others' numbers and code ``reported.toml``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from leaderboard.collection import Change, Reported
+from leaderboard.collection import Change, Defect, Reported
 from leaderboard.submissions.about import Link, Note
 from leaderboard.submissions.toml import TomlError, read_toml
 
@@ -57,8 +57,20 @@ class _Number:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _Defect:
+    method: Note
+    source: Note
+    link: Link
+    text: Note
+    effect: Note
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class _Others:
     number: list[_Number] = field(default_factory=list)
+    defect: list[_Defect] = field(default_factory=list)
 
     __pydantic_config__ = _STRICT
 
@@ -81,8 +93,19 @@ def reported_in(folder: Path, *, without: Collection[Path] = ()) -> Iterator[Rep
         NotesError: A file is not as it should be.
     """
     for path in _noted(folder, REPORTED, without):
-        for one in _read(path, TypeAdapter(_Numbers)).number:
+        for one in _read(path, TypeAdapter(_Others)).number:
             yield Reported(**vars(one))
+
+
+def defects_in(folder: Path, *, without: Collection[Path] = ()) -> Iterator[Defect]:
+    """Every defect of public code noted anywhere under a folder but in those ``without``.
+
+    Raises:
+        NotesError: A file is not as it should be.
+    """
+    for path in _noted(folder, REPORTED, without):
+        for one in _read(path, TypeAdapter(_Others)).defect:
+            yield Defect(**vars(one))
 
 
 def _noted(folder: Path, name: str, without: Collection[Path]) -> list[Path]:

@@ -206,11 +206,12 @@ class Pages:
                 if (panels := of_row(entry.page.table, entry.line))
             ]
             reported = [one for one in self.site.collection.reported if one.method == method.name]
+            defects = [one for one in self.site.collection.defects if one.method == method.name]
             notices = self._notices([entry.page for entry in method.entries])
             settings = settings_of(method)
             bibtex = methods_bibtex([("method", method.name, method.entries[0].line.row.card.citation)])
             about = {"method": method, "curves": curves, "settings": settings, "reported": reported, "bibtex": bibtex}
-            yield address, self.page(address, "method.html.j2", **about, notices=notices)
+            yield address, self.page(address, "method.html.j2", **about, defects=defects, notices=notices)
 
     def _attacks(self) -> Iterator[tuple[str, str]]:
         yield "attacks.html", self.page("attacks.html", "index_of.html.j2", **attacks_index(self.site))

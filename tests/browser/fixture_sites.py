@@ -13,7 +13,7 @@ from synthetic import CARD, controls, demo, many, moved, record, stop
 
 from harness.failure import Failure
 from harness.record import BenchmarkCard, Family, Match, Measurement, Record, Score
-from leaderboard.collection import Change, Collection, Reported, Submission
+from leaderboard.collection import Change, Collection, Defect, Reported, Submission
 from leaderboard.downloads.tables import slug, to_json
 from leaderboard.site.build import ASSETS, files
 from leaderboard.site.site import site_of
@@ -68,6 +68,7 @@ def harmful(out: Path) -> Path:
         reported=(
             Reported(*[HOSTILE] * 2, records[2].cell.method.name, *[HOSTILE] * 3, "https://example.org/", HOSTILE),
         ),
+        defects=(Defect(records[2].cell.method.name, HOSTILE, "https://example.org/", HOSTILE, HOSTILE),),
         submissions=(
             Submission(HOSTILE, HOSTILE, (HOSTILE,), links, HOSTILE, HOSTILE, HOSTILE, tuple(guest), (HOSTILE,)),
         ),

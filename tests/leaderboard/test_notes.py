@@ -8,7 +8,8 @@ import pytest
 from sites import pages, site
 from synthetic import controls, record, stop
 
-from leaderboard.notes import NotesError, changes_in, reported_in
+from harness.registry import installed
+from leaderboard.notes import NotesError, changes_in, defects_in, reported_in
 
 SHIPPED = Path(__file__).parents[2] / "results" / "reported"
 NUMBER = """
@@ -20,6 +21,14 @@ quantity = "accuracy"
 value = "31 %"
 source = "a card"
 link = "https://a.org/x"
+"""
+DEFECT = """
+[[defect]]
+method = "alpha"
+source = "they/code, loss<b>.py"
+link = "https://a.org/loss"
+text = "It means over padding."
+effect = "A weaker loss."
 """
 WITHDRAWN = """
 [[change]]
@@ -38,6 +47,21 @@ def test_a_reported_number_stands_on_its_method_s_page_with_its_source_and_moves
     assert "m&lt;b&gt;" in found["m/alpha.html"]
     assert 'href="https://a.org/x" rel="noopener nofollow ugc"' in found["m/alpha.html"]
     assert {name for name in found if found[name] != plain[name]} == {"m/alpha.html"}
+
+
+def test_a_defect_of_public_code_stands_on_its_method_s_page_alone(tmp_path: Path) -> None:
+    (tmp_path / "reported.toml").write_text(NUMBER + DEFECT)
+    records = [*controls(), record(stops=[stop(0.1)])]
+    plain = pages(site(records, tmp_path / "plain"))
+    found = pages(site(records, tmp_path / "site", defects=tuple(defects_in(tmp_path))))
+    assert 'href="https://a.org/loss" rel="noopener nofollow ugc"' in found["m/alpha.html"]
+    assert "they/code, loss&lt;b&gt;.py" in found["m/alpha.html"]
+    assert {name for name in found if found[name] != plain[name]} == {"m/alpha.html"}
+
+
+def test_shipped_defects_are_of_shipped_methods() -> None:
+    shipped = {entry.name for entry in installed("method")}
+    assert {defect.method for defect in defects_in(SHIPPED)} <= shipped
 
 
 def test_a_withdrawn_entry_keeps_a_page(tmp_path: Path) -> None:
