@@ -35,8 +35,8 @@ def build(
     out: flag.Site = Path("site"),
 ) -> None:
     """Render the leaderboard from records; nothing is computed anew."""
-    folders = _folders(results, preview, reproduced)
-    shown = replace(collected(folders, preview=preview or (), rerun=reproduced), repository=_public(repository))
+    address, folders = _public(repository), _folders(results, preview, reproduced)
+    shown = replace(collected(folders, preview=preview or (), rerun=reproduced), repository=address)
     if not render(shown, out, "--out", source=folders[0]):
         raise typer.Exit(MISUSED)
 
@@ -258,11 +258,11 @@ def collected(
 
 
 def _public(repository: str) -> str:
-    """The address without a slash at its end; a UserError if not everybody can follow it."""
-    from leaderboard.submissions.texts import public
+    """The address without a slash at its end; a UserError if it is none to which a path can be added."""
+    from leaderboard.submissions.texts import repository_of
 
     try:
-        return public(repository).rstrip("/") if repository else ""
+        return repository_of(repository) if repository else ""
     except ValueError as error:
         raise UserError(f"--repository {error}.") from error
 

@@ -55,7 +55,7 @@ Executor = Annotated[
 Folders = Annotated[list[Path] | None, typer.Option(help="Folder of records or of submissions; may be given again.")]
 Preview = Annotated[list[Path] | None, typer.Option(help="A packed entry to show as it would look, marked as such.")]
 Rerun = Annotated[Path | None, typer.Option(help="Folder of cells that `leaderboard reproduce` measured again.")]
-Repository = Annotated[str, typer.Option(help="https address of the repository that takes entries and reports.")]
+Repository = Annotated[str, typer.Option(help="Address on GitHub of the repository that takes entries and reports.")]
 KEEP = "Keep the unlearned weights under RESULTS/scratch when their row is done."
 PLACE = "benchmark."
 CHECK_SET = f"field=value of NAME, or {PLACE}field=value of the benchmark that it is tried on; repeat it."

@@ -16,6 +16,7 @@ from leaderboard.submissions.toml import TomlError, read_toml
 CHANGES, REPORTED = "changes.toml", "reported.toml"
 LARGEST = 2**20
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Said = Annotated[Note, Field(min_length=1)]
 T = TypeVar("T")
 _STRICT = {"extra": "forbid", "strict": True}
 
@@ -44,12 +45,12 @@ class _Changes:
 
 @dataclass(frozen=True)
 class _Number:
-    benchmark: Note
-    model: Note
-    method: Note
-    quantity: Note
-    value: Note
-    source: Note
+    benchmark: Said
+    model: Said
+    method: Said
+    quantity: Said
+    value: Said
+    source: Said
     link: Link
     note: Note = ""
 
@@ -58,11 +59,11 @@ class _Number:
 
 @dataclass(frozen=True)
 class _Defect:
-    method: Note
-    source: Note
+    method: Said
+    source: Said
     link: Link
-    text: Note
-    effect: Note
+    text: Said
+    effect: Said
 
     __pydantic_config__ = _STRICT
 

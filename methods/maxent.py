@@ -2,7 +2,7 @@
 
 Two losses go by this name. ``entropy`` is the negative entropy, KL(p || uniform) up to the constant ln V; its gradient
 vanishes at confident predictions. ``uniform`` is KL(uniform || p), whose gradient ``p - 1 / V`` does not; 2506.06278
-and the public code of 2410.08109 use it. A public baseline flattened retain documents instead (spec: methods 2.8, 9).
+and the public code of 2410.08109 use it. A public baseline takes it from retain documents (spec: methods 2.8, 9).
 """
 
 from __future__ import annotations

@@ -28,12 +28,13 @@ class Newest:
 
 
 def suite(board: Board) -> str:
-    """What the numbers of a board were measured under: 8 digits of the benchmark and of the ranked attacks.
+    """What the numbers of a board were measured under: 8 digits of the benchmark, the ranked attacks and the match.
 
     Where it differs, K* is a worst case over something else.
     """
     panel = sorted(attack.key for attack in board.attacks if attack.counts)
-    return digest([board.benchmark.key, panel])[:8]
+    match = [board.match.words] if board.match else []
+    return digest([board.benchmark.key, panel, *match])[:8]
 
 
 def stamp(table: Table) -> dict[str, Cell]:

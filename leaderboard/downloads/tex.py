@@ -115,7 +115,7 @@ def _caption(table: Table, release: str, repository: str) -> str:
         f"{board.card.title}{', ' + board.variant if board.variant else ''} ({board.card.model}).",
         "Knowledge left in %, worst case over attacks, before attack, and utility kept;",
         f"95 % intervals; {counted}. {release}",
-        repository,
+        f"Suite {suite(board)}{f', {repository}' if repository else ''}.",
         board.notice,
     )
     return " ".join(part for part in parts if part)

@@ -16,7 +16,7 @@ from leaderboard.site.cost_figure import CostFigure, cost_figure
 from leaderboard.site.figures import Scatter, Strip, scatter, strip
 from leaderboard.site.panels import Panels, small_multiples
 from leaderboard.site.spelling import number, percent, plural, sentence
-from leaderboard.site.words import called
+from leaderboard.site.words import DATA_WORDS, called
 from leaderboard.table import Line, Table
 
 SECTION_TITLES: dict[Section, str] = {
@@ -105,6 +105,13 @@ class BoardPage:
         """What attackers of this board's ranked attacks may do, from the least to the most."""
         met = {attack.card.threat.access for attack in self.board.attacks if attack.counts}
         return tuple(access for access in ACCESS if access in met)
+
+    @property
+    def threats(self) -> tuple[list[str], list[str]]:
+        """Access and data of this board's attacks, each from the least to the most."""
+        threats = [attack.card.threat for attack in self.board.attacks]
+        met, owned = {threat.access for threat in threats}, {threat.data for threat in threats}
+        return [access for access in ACCESS if access in met], [kind for kind in DATA_WORDS if kind in owned]
 
     @property
     def components(self) -> tuple[str, ...]:

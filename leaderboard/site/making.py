@@ -26,7 +26,8 @@ def provenance_of(records: Sequence[Record], board: Board | None = None) -> list
 def _suite(board: Board) -> str:
     """What K* is a worst case over; rows of another suite are not compared with these, and downloads name it too."""
     spec = board.benchmark
-    settings = [f"version {spec.version}", *(f"{name} {value}" for name, value in parameters(spec).items())]
+    settings = [f"version {spec.version}", *(f"{name}={value}" for name, value in parameters(spec).items())]
+    settings += [f"matched at {board.match.words}"] if board.match else []
     ranked = sum(attack.counts for attack in board.attacks)
     return f"{suite(board)}: {spec.name} {', '.join(settings)}, {plural(ranked, 'ranked attack')}"
 

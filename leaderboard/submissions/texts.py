@@ -10,6 +10,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters, marks and a symbol that are drawn as nothing
 _JOINING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # some scripts and emoji need them
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+([a-z][a-z0-9-]*[a-z0-9])")
+_NEVER_IN_AN_ADDRESS = frozenset(' "<>\\^`{|}')  # RFC 3986, appendix A: none of its rules has them
 _PRIVATE = re.compile("alt|arpa|corp|example|home|internal|intranet|invalid|lan|local|localhost|private|test")
 
 
@@ -44,11 +45,13 @@ def public(address: str) -> str:
     """An https address of a host that everybody reaches under its name.
 
     Raises:
-        ValueError: It is another address.
+        ValueError: It is another address, or one that a page or a reference could not repeat as it is.
     """
     found = urlsplit(plain(address))
-    if found.scheme != "https":
+    if not address.startswith("https://"):  # as pages ask before they make a link of it
         raise ValueError(f"{address!r} is no https address: it must start with https://")
+    if bad := sorted(set(address) & _NEVER_IN_AN_ADDRESS):
+        raise ValueError(f"{address!r} holds {' '.join(map(repr, bad))}, which addresses write as % and two digits")
     host = _HOST.fullmatch(found.hostname or "")
     if host is None or _PRIVATE.fullmatch(host[1]) or found.username is not None:
         raise ValueError(
@@ -56,6 +59,19 @@ def public(address: str) -> str:
             "network (an international name as xn--...)"
         )
     return address
+
+
+def repository_of(address: str) -> str:
+    """A public address of a repository, to which paths can be added.
+
+    Raises:
+        ValueError: It is another address.
+    """
+    found = urlsplit(public(address))
+    path = found.path.rstrip("/")
+    if found.query or found.fragment or "/" not in path.strip("/"):
+        raise ValueError(f"{address!r} is no address of a repository, such as https://github.com/OWNER/NAME")
+    return f"https://{found.netloc}{path}"
 
 
 def shown(text: str) -> str:

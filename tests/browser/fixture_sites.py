@@ -163,7 +163,16 @@ def rare(out: Path) -> Path:
     records = (*plain, *matched, *steps)
     gone = next(entry.id for entry in site_of(Collection(records), draws=50).entries if entry.name == "lazy")
     change = Change("2026-11-27", "withdrawn", "An error was found.", gone)
-    return site(records, out, changes=(change,), submissions=(preview,))
+    link = "https://example.org/x"
+    return site(
+        records,
+        out,
+        changes=(change,),
+        submissions=(preview,),
+        reported=(Reported("toy", "m", "steady", "accuracy", "31 %", "a card", link),),
+        defects=(Defect("steady", "they/code", link, "It means over padding.", "A weaker loss."),),
+        repository="https://example.org/they/unlearning",
+    )
 
 
 SITES: dict[str, Callable[[Path], Path]] = {

@@ -653,7 +653,7 @@ def test_this_view_is_inert_in_every_form(form: str, sites: dict[str, Path], pag
         assert "<img" not in text.replace(r"\<img", "")
 
 
-A4_ACROSS = 1123  # CSS pixels of the long side
+A4_ACROSS = 1032  # CSS pixels of the long side less two margins of 12 mm
 
 
 def test_a_page_is_printed_with_all_rows(sites: dict[str, Path], page: Page) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from browser_page import Page
 from selenium.webdriver.common.keys import Keys
+from sites import site
+from synthetic import controls, record, stop
 
 pytestmark = pytest.mark.browser
 GATES = (0.0, 0.80, 0.90, 0.95)
@@ -200,3 +202,48 @@ def test_captions_are_read_on_a_small_screen_however_wide_their_table(usual: Pat
         )
         assert far
         assert all(left >= 0 and right <= 360 for left, right in far), address
+
+
+def test_the_drawer_leads_to_a_report_about_its_entry(sites: dict[str, Path], page: Page) -> None:
+    page.open(sites["rare"])
+    page.do("document.querySelector('#board a[href$=\"#evidence\"]').click()")
+    entry = page.texts("#drawer dd code")[0]
+    asked = page.do("return document.querySelector('#drawer [data-report]').href")
+    assert asked == f"https://example.org/they/unlearning/issues/new?title=Entry%20{entry}"
+
+
+@pytest.fixture
+def details(tmp_path: Path, page: Page) -> Page:
+    """The page of every attack of a board under a question, a relearning attack, and one that owns the original."""
+    made = [*controls(), record(stops=[stop(0.1)])]
+    made += [record(stops=[stop(0.2)], attack="ask", family="prompt", access="text")]
+    made += [record(stops=[stop(0.3)], attack="relearn", family="relearn")]
+    made += [record(stops=[stop(0.4)], attack="peek", family="edit", base_model=True)]
+    out = site(made, tmp_path)
+    (address,) = out.rglob("*-details.html")
+    return page.open(out, str(address.relative_to(out)))
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("", ["ask", "peek", "relearn"]),
+        ("by('[name=access]').value = '0'", ["ask"]),
+        ("by('[name=data]').selectedIndex = 1", ["ask", "peek", "relearn"]),
+        ("by('[type=checkbox]').checked = true", ["ask", "relearn"]),
+    ],
+)
+def test_attacks_are_filtered_by_threat_model(script: str, shown: list[str], details: Page) -> None:
+    details.do(
+        f"const by = s => document.querySelector('#threats ' + s); {script};"
+        "by('select').dispatchEvent(new Event('change', {bubbles: true}))"
+    )
+    assert sorted(details.texts("#attacks thead a")) == shown
+    assert len(details.texts("#attacks tbody tr:last-child td")) == len(shown)
+    assert details.texts("#threats [role=status]") == [f"{len(shown)} of 3 attacks shown"]
+
+
+def test_the_table_begins_in_view(usual: Path, page: Page) -> None:
+    page.command("Emulation.setDeviceMetricsOverride", width=1440, height=1000, deviceScaleFactor=1, mobile=False)
+    page.open(usual)
+    assert page.do("return document.getElementById('board').getBoundingClientRect().top") < 1000

@@ -97,7 +97,13 @@ def test_a_folder_that_is_no_entry_is_checked_as_one_on_demand(folder: Path) -> 
         ),
         (("submit", "pack", "--attack", "nope", "--out", "x"), "holds no finished cell of nope."),
         (("submit", "pack", "--entry", "shift", "--results", "nope", "--out", "x"), "There is no results folder nope."),
-        (("leaderboard", "build", "--results", "mine", "--repository", "http://x.org"), "is no https address"),
+        (("leaderboard", "build", "--results", "mine", "--repository", "http://x.org/a/b"), "is no https address"),
+        (
+            ("leaderboard", "build", "--results", "mine", "--repository", "https://x.org/a"),
+            "no address of a repository",
+        ),
+        (("leaderboard", "build", "--results", "mine", "--repository", "https://x.org/a/b?c"), "OWNER/NAME"),
+        (("leaderboard", "build", "--results", "mine", "--repository", "https://x.org/a/b#c"), "OWNER/NAME"),
         (("leaderboard", "reproduce", "x", "--sample", "0"), "A sample of 0 measures nothing."),
     ],
 )
@@ -105,6 +111,12 @@ def test_a_mistake_is_answered_with_what_to_do(command: tuple[str, ...], said: s
     found = harness(folder, *command)
     assert found.code == 2
     assert said in found.err
+
+
+def test_the_repository_s_address_may_end_in_a_slash(folder: Path) -> None:
+    said = harness(folder, "leaderboard", "build", "--repository", "https://x.org/a/b/", "--out", "led")
+    assert said.code == 0
+    assert 'href="https://x.org/a/b/issues/new' in (folder / "led" / "index.html").read_text()
 
 
 def test_a_folder_of_records_is_checked_too(folder: Path) -> None:

@@ -91,6 +91,11 @@ def test_names_of_all_scripts_are_taken(name: str) -> None:
         "https://.org",
         "https://evil.org\\@arxiv.org/",
         "https://[",
+        " https://arxiv.org/",
+        "HTTPS://arxiv.org/",
+        "https://arxiv.org/a b",
+        "https://arxiv.org/a}b",
+        "https://arxiv.org/\\input{x}",
     ],
 )
 def test_an_address_that_is_not_everybodys_is_refused(address: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sites import site
 from synthetic import PROVENANCE, controls, demo, moved, record, stop
 
-from harness.record import Record, Score
+from harness.record import Match, Record, Score
 from leaderboard.collection import Collection, Submission
 from leaderboard.downloads.bib import methods_bibtex, site_bibtex
 from leaderboard.downloads.cells import newest, suite
@@ -281,6 +281,14 @@ def test_the_suite_is_the_benchmark_and_the_ranked_attacks() -> None:
     assert named(usual[0], record(stops=[stop(0.6)], attack_params={"lr": 1.0}, **RELEARN)) != first
     other = [moved(one, {"facts": 7}) for one in (*controls(), *usual)]
     assert suite(made_of(other).pages[0].board) != first
+
+
+def test_boards_that_are_matched_elsewhere_are_other_suites() -> None:
+    usual = [record(stops=[stop(0.1)]), record(stops=[stop(0.6)], **RELEARN)]
+    matches = [Match("forget", 0.25), Match("forget", 0.2), Match("utility", 0.95)]
+    cells = [(one, replace(one.cell, match=match)) for match in matches for one in usual]
+    made = made_of([*controls(), *usual, *(replace(one, id=cell.id, cell=cell) for one, cell in cells)])
+    assert len({suite(page.board) for page in made.pages}) == len(made.pages) == 1 + len(matches)
 
 
 def test_every_file_of_a_board_names_the_suite() -> None:

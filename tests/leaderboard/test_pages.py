@@ -39,12 +39,24 @@ def test_an_entry_says_the_whole_command_that_measures_it_again(out: Path) -> No
 REPOSITORY = "https://code.example.org/they/unlearning"
 
 
-def test_a_site_that_knows_its_repository_leads_there(tmp_path: Path) -> None:
-    out = site([*controls(), record(stops=[stop(0.1)])], tmp_path, repository=REPOSITORY)
-    assert all(f'href="{REPOSITORY}/issues/new?title=On%20{address}"' in text for address, text in pages(out).items())
-    assert f'href="{REPOSITORY}"' in pages(out)["submit.html"]
-    assert f"url = {{{REPOSITORY}}}" in (out / "data" / "site.bib").read_text()
-    assert f" {REPOSITORY} " in next((out / "data").glob("*.tex")).read_text()
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("known")
+    return site([*controls(), record(stops=[stop(0.1)])], folder, repository=REPOSITORY)
+
+
+def test_every_page_leads_to_a_report_that_says_whence_it_came(known: Path) -> None:
+    found = pages(known)
+    assert all(f'href="{REPOSITORY}/issues/new?title=On%20{address}"' in text for address, text in found.items())
+
+
+def test_the_page_on_submitting_leads_to_the_repository(known: Path) -> None:
+    assert f'href="{REPOSITORY}"' in pages(known)["submit.html"]
+
+
+def test_references_name_the_repository(known: Path) -> None:
+    assert f"url = {{{REPOSITORY}}}" in (known / "data" / "site.bib").read_text()
+    assert f"Suite {data(known)['suite']}, {REPOSITORY}." in next((known / "data").glob("*.tex")).read_text()
 
 
 def test_a_site_that_knows_none_leads_nowhere(out: Path) -> None:

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
+SET = {
+    "PATH": "/usr/bin:/bin",
+    "GITHUB_SERVER_URL": "https://code.example.org",
+    "GITHUB_REPOSITORY": "they/unlearning",
+}
 CHANGED = "results/submissions/mine/entry.toml\nresults/submissions/mine/SHA256SUMS\n"
 
 
@@ -28,7 +33,7 @@ def told(workflow: str, folder: Path) -> list[str]:
     harness.chmod(0o755)
     (folder / "changed").write_text(CHANGED)
     script = step(workflow, "leaderboard build", folder / "changed")
-    subprocess.run(["bash", "-e", "-c", script], cwd=folder, check=True, env={"PATH": "/usr/bin:/bin"})
+    subprocess.run(["bash", "-e", "-c", script], cwd=folder, check=True, env=SET)
     return (folder / "said").read_text().splitlines()
 
 
@@ -40,6 +45,11 @@ def test_the_site_shows_what_was_measured_again_if_there_is_any(workflow: str, t
     (build,) = (line for line in told(workflow, tmp_path) if line.startswith("leaderboard build"))
     assert ("--reproduced results/reproduced" in build) is there
     assert "--results results/pocket --results results/submissions --results results/reported" in build
+
+
+def test_the_published_site_leads_to_its_repository(tmp_path: Path) -> None:
+    (build,) = told("site.yml", tmp_path)
+    assert "--repository https://code.example.org/they/unlearning " in build
 
 
 def test_a_changed_entry_is_checked_once_against_all_that_stands_and_previewed(tmp_path: Path) -> None:

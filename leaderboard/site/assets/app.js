@@ -250,6 +250,8 @@
     $("drawer-title").textContent = row.cells[1].querySelector("a").textContent;
     drawer.querySelector("div").replaceChildren(list);
     drawer.querySelector("p a").href = link.href;
+    var report = drawer.querySelector("[data-report]");
+    if (report) report.href = report.getAttribute("data-report") + id;
     drawer.showModal();
   });
   drawer.addEventListener("close", function () { if (opener) opener.focus(); opener = null; });
