@@ -77,6 +77,7 @@ def test_a_withdrawn_entry_keeps_a_page(tmp_path: Path) -> None:
         ('link = "http://a.org"', r"reported\.toml: number\.0\.link: .*no https address"),
         ('value = "31\\u202e"', r"number\.0\.value: .*U\+202E"),
         ('rank = "1"', r"number\.0\.rank"),
+        ('value = ""', r"number\.0\.value: .*at least 1"),
         ("value = [", r"reported\.toml: "),
     ],
 )
